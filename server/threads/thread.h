@@ -1,0 +1,18 @@
+/* Starting and joining named threads.  Signals are blocked by main before the first of them starts. */
+#ifndef SERVER_THREADS_THREAD_H
+#define SERVER_THREADS_THREAD_H
+
+#include "proto/status.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+/* `name` has at most 15 bytes; `stack_size` 0: the system's default.  RESOURCE_EXHAUSTED when none can be started.
+ * `body` runs with `context`, lent until thread_join. */
+MUST_USE struct status thread_start(pthread_t *thread_out, const char *name, size_t stack_size,
+                                    void (*body)(void *context), void *context);
+
+/* Waits for its end; call with no lock held. */
+void thread_join(pthread_t thread);
+
+#endif

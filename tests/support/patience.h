@@ -1,0 +1,58 @@
+/* How long tests wait, and how often they try.
+ *
+ * Patience is for what must come: it is long, and is only ever used up by a failure.  Promises of the contract about
+ * time are asserted where time is worth something: not under sanitizers.  Counts are a share of the figure that
+ * scripts/soak reaches. */
+#ifndef TESTS_SUPPORT_PATIENCE_H
+#define TESTS_SUPPORT_PATIENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PATIENCE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PATIENCE_SANITIZED 1
+#endif
+#endif
+#ifndef PATIENCE_SANITIZED
+#define PATIENCE_SANITIZED 0
+#endif
+
+enum {
+    PATIENCE_SCALE = PATIENCE_SANITIZED ? 4 : 1,
+    PATIENCE_MS = 15000 * PATIENCE_SCALE,   /* for one thing to happen */
+    PATIENCE_TEST_S = 120 * PATIENCE_SCALE, /* for one test; Check's timeout */
+    PATIENCE_SOAK_S = 3600,                 /* the same under PROBED_SOAK */
+    PATIENCE_ROUNDS = 4,                    /* a bound in time must hold in one: the machine has other things to do */
+    SHARE_OF_SOAK = 20                      /* at least a twentieth runs always */
+};
+
+/* Whether a bound in time may be asserted. */
+static inline bool patience_time_counts(void)
+{
+    return !PATIENCE_SANITIZED;
+}
+
+static inline bool patience_soaks(void)
+{
+    const char *value = getenv("PROBED_SOAK");
+
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
+/* How many of `figure` tries are made now. */
+static inline size_t patience_count(size_t figure)
+{
+    return patience_soaks() ? figure : (figure + SHARE_OF_SOAK - 1) / SHARE_OF_SOAK;
+}
+
+static inline double patience_test_s(void)
+{
+    return patience_soaks() ? PATIENCE_SOAK_S : PATIENCE_TEST_S;
+}
+
+#endif

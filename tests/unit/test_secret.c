@@ -1,0 +1,164 @@
+/* server/base/secret: shared by count, guarded, wiped. */
+#include "server/base/secret.h"
+#include "tests/support/check_main.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { THREAD_COUNT = 4, SHARE_COUNT = 20000 };
+
+static void set_up(void)
+{
+    ck_assert_int_eq(secret_setup(), 0);
+}
+
+START_TEST(a_secret_is_a_copy_of_its_bytes)
+{
+    char bytes[] = "sk-\0-123";
+    struct secret *secret = secret_create(bytes, sizeof bytes);
+
+    ck_assert_ptr_nonnull(secret);
+    memset(bytes, 0, sizeof bytes);
+    ck_assert_uint_eq(secret_size(secret), 9);
+    ck_assert_mem_eq(secret_bytes(secret), "sk-\0-123", 9);
+    secret_release(secret);
+}
+END_TEST
+
+START_TEST(every_size_is_aligned_and_whole)
+{
+    unsigned char bytes[300];
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)i;
+    for (size_t size = 0; size <= sizeof bytes; size++) {
+        struct secret *secret = secret_create(size == 0 ? NULL : bytes, size);
+
+        ck_assert_ptr_nonnull(secret);
+        ck_assert_uint_eq((uintptr_t)secret % 16, 0);
+        ck_assert_uint_eq(secret_size(secret), size);
+        if (size > 0)
+            ck_assert_mem_eq(secret_bytes(secret), bytes, size);
+        secret_release(secret);
+    }
+}
+END_TEST
+
+START_TEST(a_secret_lives_as_long_as_one_holder)
+{
+    struct secret *secret = secret_create("key", 3);
+
+    ck_assert_ptr_eq(secret_share(secret), secret);
+    secret_release(secret);
+    ck_assert_mem_eq(secret_bytes(secret), "key", 3);
+    secret_release(secret);
+}
+END_TEST
+
+START_TEST(no_secret_can_be_shared_and_released)
+{
+    ck_assert_ptr_null(secret_share(NULL));
+    secret_release(NULL);
+}
+END_TEST
+
+static void *hold_and_let_go(void *argument)
+{
+    struct secret *secret = argument;
+
+    for (size_t i = 0; i < SHARE_COUNT; i++)
+        secret_release(secret_share(secret));
+    secret_release(secret);
+    return NULL;
+}
+
+START_TEST(any_thread_may_hold_and_let_go)
+{
+    struct secret *secret = secret_create("key", 3);
+    pthread_t threads[THREAD_COUNT];
+
+    for (size_t i = 0; i < THREAD_COUNT; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, hold_and_let_go, secret_share(secret)), 0);
+    secret_release(secret);
+    for (size_t i = 0; i < THREAD_COUNT; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+}
+END_TEST
+
+/* libsodium's guard page: nothing behind the bytes can be read. */
+START_TEST(reading_past_the_end_ends_the_process)
+{
+    struct secret *secret = secret_create("sixteen bytes ok", 16);
+    const volatile char *bytes = secret_bytes(secret);
+
+    signal(SIGSEGV, SIG_DFL); /* not a sanitizer's to report */
+    for (size_t i = 0; i < 64; i++)
+        (void)bytes[i];
+}
+END_TEST
+
+START_TEST(a_fingerprint_depends_on_the_key_and_on_every_byte)
+{
+    struct fingerprint_key key, other_key;
+    struct fingerprint one, same, other;
+
+    secret_random(&key, sizeof key);
+    other_key = key;
+    other_key.bytes[31] ^= 1;
+    secret_fingerprint(&key, "sk-1", 4, &one);
+    secret_fingerprint(&key, "sk-1", 4, &same);
+    ck_assert_mem_eq(&one, &same, sizeof one);
+    secret_fingerprint(&key, "sk-2", 4, &other);
+    ck_assert_mem_ne(&one, &other, sizeof one);
+    secret_fingerprint(&key, "sk-1", 3, &other);
+    ck_assert_mem_ne(&one, &other, sizeof one);
+    secret_fingerprint(&key, "", 0, &other);
+    ck_assert_mem_ne(&one, &other, sizeof one);
+    secret_fingerprint(&other_key, "sk-1", 4, &other);
+    ck_assert_mem_ne(&one, &other, sizeof one);
+}
+END_TEST
+
+START_TEST(random_bytes_are_never_the_same)
+{
+    unsigned char one[32] = {0}, other[32] = {0};
+
+    secret_random(one, sizeof one);
+    secret_random(other, sizeof other);
+    ck_assert_mem_ne(one, other, sizeof one);
+}
+END_TEST
+
+START_TEST(wiped_bytes_are_zero)
+{
+    unsigned char bytes[64];
+
+    memset(bytes, 0xaa, sizeof bytes);
+    secret_wipe(bytes, 63);
+    for (size_t i = 0; i < 63; i++)
+        ck_assert_uint_eq(bytes[i], 0);
+    ck_assert_uint_eq(bytes[63], 0xaa);
+    secret_wipe(NULL, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("secret");
+    TCase *tcase = tcase_create("secret");
+
+    tcase_add_checked_fixture(tcase, set_up, NULL);
+    tcase_add_test(tcase, a_secret_is_a_copy_of_its_bytes);
+    tcase_add_test(tcase, every_size_is_aligned_and_whole);
+    tcase_add_test(tcase, a_secret_lives_as_long_as_one_holder);
+    tcase_add_test(tcase, no_secret_can_be_shared_and_released);
+    tcase_add_test(tcase, any_thread_may_hold_and_let_go);
+    tcase_add_test_raise_signal(tcase, reading_past_the_end_ends_the_process, SIGSEGV);
+    tcase_add_test(tcase, a_fingerprint_depends_on_the_key_and_on_every_byte);
+    tcase_add_test(tcase, random_bytes_are_never_the_same);
+    tcase_add_test(tcase, wiped_bytes_are_zero);
+    suite_add_tcase(suite, tcase);
+    return check_main(suite);
+}
