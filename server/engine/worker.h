@@ -1,0 +1,75 @@
+/* A worker: a process that holds one home's credentials under one generation, lent to one flight at a time.
+ *
+ *     STARTING --up--> IDLE <--lease / return--> LEASED --fence, its process is gone--> DRAINING
+ *     any of them --fence, fault, age, room, end--> ENDING --gone--> (its seat)
+ *
+ * STARTING has two stages: its home is being opened (PINNING), its process is being started (LAUNCHING).  A start that
+ * is not wanted any more while its home is being opened is ENDING until the answer to the PIN comes.
+ *
+ * When its process is gone the worker is: it is counted no more.  Its seat is free again once the orders about it are
+ * out, too.  A process may be gone while its lease is still out; the worker is DRAINING then, and leaves with it. */
+#ifndef SERVER_ENGINE_WORKER_H
+#define SERVER_ENGINE_WORKER_H
+
+#include "server/engine/engine.h"
+
+struct flight;
+struct household;
+
+enum worker_stage { WORKER_PINNING, WORKER_LAUNCHING, WORKER_UP };
+
+struct worker {
+    /* Fixed from its start to its end. */
+    uint64_t id; /* 0: the seat is free */
+    struct household *household;
+    struct fence fence; /* of the credentials it holds */
+    uint32_t uid;       /* for whom it was started */
+
+    enum worker_state state;
+    enum worker_stage stage;
+    bool gone;           /* its process; also one that never was */
+    uint64_t since_ns;   /* in this state */
+    uint64_t started_ns; /* STARTING: since then; else: when it came up */
+    uint64_t spawn_ns;
+    bool cold; /* has just come up and waited for nobody yet */
+    int32_t pid;
+    uint64_t lease_count;
+    struct engine_lease lease; /* LEASED, DRAINING: lent */
+    struct worker_channel channel;
+    struct flight *flight; /* whom the lease is for; NULL: nobody hears it */
+
+    struct list_node in_state;     /* of household.in_state; a free seat: of pool.free_seats */
+    struct list_node in_household; /* of household.workers */
+    struct list_node in_pool;      /* of pool.workers */
+    struct list_node in_idle;      /* IDLE: of pool.idle */
+    struct heap_node due;          /* IDLE: in pool.dues, when it is ended */
+    struct worker *next_in_bucket; /* of pool.buckets */
+
+    struct list_node in_orders; /* of engine.orders */
+    unsigned orders;            /* a set of enum engine_order_kind: what is to come out, in this order */
+    int home_fd;                /* LAUNCH to come out: given */
+};
+
+/* NULL: there is none, or no more. */
+struct worker *worker_find(const struct engine *engine, uint64_t worker_id);
+
+/* In a free seat, for a call of this uid: orders the PIN. */
+void worker_start(struct engine *engine, uint64_t now_ns, struct household *household, uint32_t uid);
+
+/* The only writer of worker->state. */
+void worker_move(struct engine *engine, uint64_t now_ns, struct worker *worker, enum worker_state next);
+
+/* Fills in the lease and lends it. */
+void worker_lend(struct engine *engine, uint64_t now_ns, struct worker *worker, struct flight *flight,
+                 struct actions *actions);
+
+/* Not leased, and of no further use: it is ended. */
+void worker_end(struct engine *engine, uint64_t now_ns, struct worker *worker);
+
+/* Too old or too often used for another lease. */
+bool worker_is_worn_out(const struct engine *engine, uint64_t now_ns, const struct worker *worker);
+
+/* Its process is gone and no lease is out: it leaves its home and the pool. */
+void worker_leave(struct engine *engine, struct worker *worker);
+
+#endif
