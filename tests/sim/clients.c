@@ -1,0 +1,329 @@
+/* Who calls: several uids with bursts of equal and unequal questions, deadlines, departures in time and too late, the
+ * fences they were told and others they make up. */
+#include "tests/sim/world.h"
+
+#include "server/base/clock.h"
+#include "tests/sim/secrets.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void clients_init(struct world *world)
+{
+    for (size_t i = WORLD_CALL_COUNT; i-- > 0;) {
+        world->calls[i].next_free = world->free_calls;
+        world->free_calls = &world->calls[i];
+    }
+    world->arrivals_left = world->plan.arrival_count;
+    world_schedule(world, world->now_ns, EVENT_ARRIVAL, NULL, 0);
+}
+
+/* ---- what is asked ---- */
+
+static unsigned draw_home(struct world *world)
+{
+    struct plan *plan = &world->plan;
+
+    return (unsigned)random_below(&world->random, random_chance(&world->random, plan->hot_chance) ? plan->hot_home_count
+                                                                                                  : plan->home_count);
+}
+
+/* A fence that the client was told, or one of the past, the future or another daemon. */
+static struct fence draw_fence(struct world *world, unsigned home)
+{
+    struct fence seen = world->seen[home];
+
+    if (seen.epoch == 0)
+        seen = (struct fence){world->model.epoch, 1};
+    switch (random_below(&world->random, 8)) {
+    case 0:
+        return (struct fence){seen.epoch, seen.generation + random_between(&world->random, 1, 2)};
+    case 1:
+        return (struct fence){seen.epoch ^ 1, seen.generation};
+    case 2:
+        return (struct fence){seen.epoch, random_between(&world->random, 1, seen.generation)};
+    default:
+        return seen;
+    }
+}
+
+static void draw_probe(struct world *world, struct sim_call *call)
+{
+    struct plan *plan = &world->plan;
+    struct random *random = &world->random;
+
+    call->provider = (unsigned)random_below(random, plan->provider_count);
+    call->key = (unsigned)random_below(random, plan->key_count);
+    call->refresh = random_chance(random, plan->refresh_chance);
+    if (random_chance(random, plan->age_chance))
+        call->age_ns_max = random_spread(random, 1000, 60 * NS_PER_S);
+    if (random_chance(random, plan->at_least_chance))
+        call->at_least = draw_fence(world, call->home);
+}
+
+static void draw_invalidation(struct world *world, struct sim_call *call)
+{
+    struct plan *plan = &world->plan;
+    struct random *random = &world->random;
+
+    call->provider = CAST_ALL;
+    if (random_chance(random, plan->provider_chance))
+        call->provider = (unsigned)random_below(random, plan->provider_count);
+    if (random_chance(random, plan->global_chance)) {
+        call->home = call->provider = CAST_ALL;
+        call->new_epoch = random_next(random) | 1;
+    } else {
+        call->known_only = random_chance(random, plan->known_only_chance);
+    }
+    call->quiesced = random_chance(random, plan->quiesced_chance);
+}
+
+static void draw_call(struct world *world, struct sim_call *call)
+{
+    struct plan *plan = &world->plan;
+    struct random *random = &world->random;
+
+    *call = (struct sim_call){.id = ++world->call_count};
+    call->uid = (uint32_t)random_below(random, plan->uid_count);
+    call->home = draw_home(world);
+    call->arrived_ns = world->now_ns;
+    call->deadline_ns = world->now_ns + random_spread(random, plan->deadline.first_ns, plan->deadline.last_ns);
+    if (random_chance(random, plan->expired_chance))
+        call->deadline_ns = world->now_ns - random_below(random, 2);
+    if (random_chance(random, plan->invalidate_chance))
+        call->kind = ENGINE_CALL_INVALIDATE;
+    else if (random_chance(random, plan->sync_chance))
+        call->kind = ENGINE_CALL_SYNC;
+    else
+        call->kind = ENGINE_CALL_PROBE;
+    if (call->kind == ENGINE_CALL_PROBE)
+        draw_probe(world, call);
+    else if (call->kind == ENGINE_CALL_INVALIDATE)
+        draw_invalidation(world, call);
+}
+
+/* As the service does it, for the engine's eyes. */
+static void fill_in(const struct world *world, struct sim_call *call)
+{
+    struct engine_call *engine = &call->engine;
+
+    engine->id = call->id;
+    engine->kind = call->kind;
+    engine->uid = call->uid;
+    engine->arrived_ns = call->arrived_ns;
+    engine->deadline_ns = call->deadline_ns;
+    if (call->kind == ENGINE_CALL_PROBE) {
+        unsigned char key = (unsigned char)call->key;
+
+        strcpy(engine->provider, model_provider(call->provider));
+        engine->probe.api_key = secret_share(world->secrets[call->key]);
+        secret_fingerprint(NULL, &key, sizeof key, &engine->probe.fingerprint);
+        engine->probe.refresh = call->refresh;
+        engine->probe.age_ns_max = call->age_ns_max;
+        engine->probe.at_least = call->at_least;
+    } else if (call->kind == ENGINE_CALL_INVALIDATE) {
+        strcpy(engine->provider, model_provider(call->provider));
+        engine->invalidate.quiesced = call->quiesced;
+        engine->invalidate.known_only = call->known_only;
+        snprintf(engine->invalidate.reason, sizeof engine->invalidate.reason, "reason %" PRIu64, call->id);
+    }
+}
+
+/* ---- how it goes ---- */
+
+static void hand_in(struct world *world, struct sim_call *call)
+{
+    static const enum step_kind kinds[] = {
+        [ENGINE_CALL_PROBE] = STEP_PROBE,
+        [ENGINE_CALL_INVALIDATE] = STEP_INVALIDATE,
+        [ENGINE_CALL_SYNC] = STEP_SYNC,
+    };
+
+    world_step(world, &(struct model_step){.kind = kinds[call->kind], .call = call});
+}
+
+static void take_slot(struct world *world, struct sim_call **call_out)
+{
+    *call_out = world->free_calls;
+    if (*call_out != NULL)
+        world->free_calls = (*call_out)->next_free;
+}
+
+static void schedule_fate(struct world *world, struct sim_call *call)
+{
+    struct plan *plan = &world->plan;
+    struct random *random = &world->random;
+
+    world_schedule(world, (call->deadline_ns > world->now_ns ? call->deadline_ns : world->now_ns) + 1,
+                   EVENT_DEADLINE_PAST, call, call->id);
+    if (random_chance(random, plan->departure_chance))
+        world_schedule(world, world_later(world, plan->departure), EVENT_DEPARTURE, call, call->id);
+    if (random_chance(random, plan->late_departure_chance))
+        world_schedule(world, world_later(world, plan->deadline), EVENT_DEPARTURE, call, call->id);
+}
+
+static void come_in(struct world *world, struct sim_call *call)
+{
+    uint64_t id = call->id;
+
+    fill_in(world, call);
+    TRACE("%12.6f call %" PRIu64 ": %s h%u p%u k%u uid %u%s%s%s, %.3f ms", (double)world->now_ns / 1e9, id,
+          call->kind == ENGINE_CALL_PROBE  ? "probe"
+          : call->kind == ENGINE_CALL_SYNC ? "sync"
+                                           : "invalidate",
+          call->home, call->provider, call->key, call->uid, call->refresh ? " refresh" : "",
+          call->at_least.epoch != 0 ? " at_least" : "", call->quiesced ? " quiesced" : "",
+          ((double)call->deadline_ns - (double)world->now_ns) / 1e6);
+    schedule_fate(world, call);
+    if (!random_chance(&world->random, world->plan.parked_chance) || call->home == CAST_ALL) {
+        hand_in(world, call);
+        return;
+    }
+    world_step(world, &(struct model_step){.kind = STEP_PARKED, .call = call});
+    if (call->place == CALL_PARKED && call->id == id)
+        world_schedule(world, world_later(world, world->plan.pin), EVENT_RESOLVED, call, id);
+}
+
+/* The number that says which question an echo puts again. */
+static uint64_t question_of(const struct sim_call *call)
+{
+    return ((uint64_t)call->home * PLAN_PROVIDER_COUNT_MAX + call->provider) * PLAN_KEY_COUNT_MAX + call->key;
+}
+
+/* A nanosecond before what was told runs out, or right then. */
+static void schedule_echo(struct world *world, const struct sim_call *call)
+{
+    bool good = call->engine.result.status.code == STATUS_OK;
+    uint64_t kept_ns = good ? call->engine.result.fresh_ns : world->model.settings.failure_ttl_ns;
+
+    if (random_chance(&world->random, world->plan.echo_chance) && kept_ns > 0 && !world->ending)
+        world_schedule(world, world->now_ns + kept_ns - random_below(&world->random, 2), EVENT_ECHO, NULL,
+                       question_of(call));
+}
+
+static void arrive_one(struct world *world, const struct sim_call *like)
+{
+    struct sim_call *call;
+
+    take_slot(world, &call);
+    if (call == NULL)
+        return;
+    draw_call(world, call);
+    if (like != NULL && call->kind == ENGINE_CALL_PROBE) {
+        call->home = like->home;
+        call->provider = like->provider;
+        call->key = like->key;
+        call->at_least = (struct fence){0};
+    }
+    come_in(world, call);
+}
+
+/* One call, or many at once: equal ones (a herd), or of one home, or of all. */
+static void arrive(struct world *world)
+{
+    struct random *random = &world->random;
+    unsigned count = 1;
+    struct sim_call like = {.home = draw_home(world)};
+    bool equal = random_chance(random, 500);
+
+    if (random_chance(random, world->plan.burst_chance))
+        count = (unsigned)random_between(random, 2, world->plan.burst_count_max);
+    like.provider = (unsigned)random_below(random, world->plan.provider_count);
+    like.key = (unsigned)random_below(random, world->plan.key_count);
+    for (unsigned i = 0; i < count; i++)
+        arrive_one(world, count > 1 && equal ? &like : NULL);
+    if (world->arrivals_left > 0 && --world->arrivals_left > 0) {
+        /* Now and then a silence that lets caches, idle workers and lifetimes run out. */
+        struct plan_range silence = {NS_PER_MS, 400 * NS_PER_S};
+
+        world_schedule(world, world_later(world, random_chance(random, 8) ? silence : world->plan.gap), EVENT_ARRIVAL,
+                       NULL, 0);
+    } else {
+        world->finished = true;
+    }
+}
+
+static void echo(struct world *world, uint64_t question)
+{
+    struct sim_call *call;
+
+    take_slot(world, &call);
+    if (call == NULL)
+        return;
+    draw_call(world, call);
+    call->kind = ENGINE_CALL_PROBE;
+    call->key = (unsigned)(question % PLAN_KEY_COUNT_MAX);
+    call->provider = (unsigned)(question / PLAN_KEY_COUNT_MAX % PLAN_PROVIDER_COUNT_MAX);
+    call->home = (unsigned)(question / PLAN_KEY_COUNT_MAX / PLAN_PROVIDER_COUNT_MAX);
+    call->refresh = call->quiesced = call->known_only = false;
+    call->at_least = (struct fence){0};
+    call->age_ns_max = 0;
+    come_in(world, call);
+}
+
+static void resolve(struct world *world, struct sim_call *call, uint64_t id)
+{
+    bool parked = call->id == id && call->place == CALL_PARKED;
+    bool unparked = engine_call_unparked(world->engine, &call->engine, id);
+
+    CLAIM(RULE_CALLS, parked == unparked, "call %" PRIu64 " is %s, the engine says it is %s", id,
+          parked ? "parked" : "not parked", unparked ? "parked" : "not");
+    if (unparked)
+        hand_in(world, call);
+}
+
+/* Perhaps long after the call was answered, when its memory serves another. */
+static void depart(struct world *world, struct sim_call *call, uint64_t id)
+{
+    bool same = call->id == id && call->place != CALL_FREE;
+
+    TRACE("%12.6f call %" PRIu64 ": its client leaves", (double)world->now_ns / 1e9, id);
+    world_step(world, &(struct model_step){.kind = STEP_LEFT, .call = same ? call : NULL, .left = call, .left_id = id});
+}
+
+void clients_event(struct world *world, const struct event *event)
+{
+    struct sim_call *call = event->object;
+
+    switch (event->kind) {
+    case EVENT_ARRIVAL:
+        arrive(world);
+        break;
+    case EVENT_ECHO:
+        echo(world, event->number);
+        break;
+    case EVENT_RESOLVED:
+        resolve(world, call, event->number);
+        break;
+    case EVENT_DEPARTURE:
+        depart(world, call, event->number);
+        break;
+    case EVENT_DEADLINE_PAST:
+        CLAIM(RULE_TIME, call->id != event->number || call->place == CALL_FREE || call->place == CALL_IN_NEWS,
+              "call %" PRIu64 " is kept past its deadline", call->id);
+        break;
+    default:
+        break;
+    }
+}
+
+void clients_answered(struct world *world, struct sim_call *call)
+{
+    const struct engine_result *result = &call->engine.result;
+
+    TRACE("%12.6f call %" PRIu64 ": %s origin %d %s", (double)world->now_ns / 1e9, call->id,
+          status_code_name(result->status.code), result->origin, result->status.message);
+    if (call->kind == ENGINE_CALL_PROBE) {
+        schedule_echo(world, call);
+        secret_release(call->engine.probe.api_key);
+        answer_release(result->answer);
+    } else if (result->status.code == STATUS_OK && call->home == CAST_ALL) {
+        for (unsigned home = 0; home < world->plan.home_count; home++)
+            world->seen[home] = result->fence;
+    } else if (result->status.code == STATUS_OK) {
+        world->seen[call->home] = result->fence;
+    }
+    call->next_free = world->free_calls;
+    world->free_calls = call;
+}

@@ -1,0 +1,64 @@
+/* What one seed's world is like: the engine's settings, who lives there, and what goes wrong how often.
+ *
+ * Everything is drawn once, before the first step.  Chances are in thousandths, times in nanoseconds.
+ * In a calm world nothing fails and deadlines are far: whoever stays is served. */
+#ifndef TESTS_SIM_PLAN_H
+#define TESTS_SIM_PLAN_H
+
+#include "server/engine/engine.h"
+#include "tests/sim/random.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    PLAN_HOME_COUNT_MAX = 256,
+    PLAN_PROVIDER_COUNT_MAX = 4,
+    PLAN_KEY_COUNT_MAX = 3, /* the first is no api_key at all */
+};
+
+struct plan_range {
+    uint64_t first_ns, last_ns;
+};
+
+enum plan_end {
+    PLAN_END_DRAIN, /* refuse, finish, wait for emptiness */
+    PLAN_END_STOP,  /* cut everything off at once */
+    PLAN_END_DRAIN_THEN_STOP,
+    PLAN_END_COUNT
+};
+
+struct plan {
+    struct engine_settings settings;
+    bool calm;
+    enum plan_end end;
+    unsigned arrival_count; /* moments at which somebody calls; a burst is one */
+    uint64_t grain_ns;      /* everything happens at multiples of this: 1, or enough to make things coincide */
+
+    /* Who calls for what. */
+    unsigned home_count, hot_home_count, provider_count, key_count, uid_count;
+    unsigned hot_chance, burst_chance, burst_count_max;
+    struct plan_range gap, deadline, departure;
+    unsigned departure_chance, late_departure_chance, parked_chance, expired_chance;
+    unsigned refresh_chance, age_chance, at_least_chance, echo_chance;
+    unsigned invalidate_chance, global_chance, provider_chance, quiesced_chance, known_only_chance, sync_chance;
+
+    /* The custodian and its workers. */
+    struct plan_range order_delay, pin, spawn, end_grace, service;
+    unsigned pin_refused_chance, launch_refused_chance, crash_starting_chance, crash_idle_chance, speak_idle_chance;
+    unsigned die_chance, breach_chance, silent_chance, stray_chance;
+    unsigned custodian_death_count;
+
+    /* The shell. */
+    bool lazy_drains; /* outboxes are emptied late, not behind each step */
+    struct plan_range drain_delay;
+    unsigned tick_chance, memory_chance;
+    unsigned settings_change_count;
+};
+
+void plan_draw(struct plan *plan, struct random *random);
+
+/* Other limits for an engine that runs. */
+void plan_draw_settings(const struct plan *plan, struct random *random, struct engine_settings *settings_out);
+
+#endif
