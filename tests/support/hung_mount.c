@@ -1,0 +1,104 @@
+/* The least of FUSE that makes a path hang, see hung_mount.h; the protocol is in <linux/fuse.h>. */
+#include "tests/support/hung_mount.h"
+
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { REQUEST_SIZE = 65536, WRITE_SIZE_MAX = 4096, ATTRIBUTES_VALID_S = 3600 };
+
+bool hung_mount_possible(void)
+{
+    int result = -1;
+    pid_t child = fork(); /* a namespace that was entered is not left again */
+
+    if (child == 0)
+        _exit(access("/dev/fuse", R_OK | W_OK) == 0 && unshare(CLONE_NEWNS) == 0 ? 0 : 1);
+    return child > 0 && waitpid(child, &result, 0) == child && result == 0;
+}
+
+static void answer(int device, uint64_t unique, const void *body, size_t size)
+{
+    char reply[256];
+    struct fuse_out_header head = {.len = (uint32_t)(sizeof head + size), .unique = unique};
+
+    memcpy(reply, &head, sizeof head);
+    memcpy(reply + sizeof head, body, size);
+    if (write(device, reply, sizeof head + size) < 0)
+        perror("hung_mount: answer");
+}
+
+/* Until the mount is gone. */
+static void *serve(void *context)
+{
+    const struct hung_mount *mount = context;
+    static char request[REQUEST_SIZE];
+    const struct fuse_init_out init = {
+        .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = WRITE_SIZE_MAX};
+    const struct fuse_attr_out root = {.attr_valid = ATTRIBUTES_VALID_S,
+                                       .attr = {.ino = FUSE_ROOT_ID, .mode = S_IFDIR | 0755, .nlink = 2}};
+
+    while (read(mount->device, request, sizeof request) > 0) {
+        struct fuse_in_header head;
+
+        memcpy(&head, request, sizeof head);
+        if (head.opcode == FUSE_INIT)
+            answer(mount->device, head.unique, &init, sizeof init);
+        else if (head.opcode == FUSE_GETATTR)
+            answer(mount->device, head.unique, &root, sizeof root);
+        else if (head.opcode == FUSE_LOOKUP && write(mount->hung[1], "", 1) < 0)
+            perror("hung_mount: note");
+    }
+    return NULL;
+}
+
+/* In a namespace of this process's own, from which nothing spreads. */
+static bool mount_in_private(const char *directory, const char *options)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("hung", directory, "fuse", 0, options) == 0;
+}
+
+bool hung_mount_open(struct hung_mount *mount, const char *directory)
+{
+    char options[128];
+
+    mount->directory = directory;
+    mount->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (mount->device < 0)
+        return false;
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", mount->device);
+    if (pipe2(mount->hung, O_CLOEXEC) == 0) {
+        if (mount_in_private(directory, options) && pthread_create(&mount->server, NULL, serve, mount) == 0)
+            return true;
+        close(mount->hung[0]);
+        close(mount->hung[1]);
+    }
+    close(mount->device);
+    return false;
+}
+
+void hung_mount_wait(struct hung_mount *mount)
+{
+    char byte;
+
+    if (read(mount->hung[0], &byte, 1) != 1)
+        abort();
+}
+
+void hung_mount_close(struct hung_mount *mount)
+{
+    umount2(mount->directory, MNT_FORCE | MNT_DETACH);
+    pthread_join(mount->server, NULL);
+    close(mount->device);
+    close(mount->hung[0]);
+    close(mount->hung[1]);
+}

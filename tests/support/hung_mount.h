@@ -1,0 +1,31 @@
+/* A file system that hangs: a FUSE mount whose server answers for its root directory and for nothing below it.
+ *
+ * It is mounted in a mount namespace of this process's own, so nothing is left when the process ends, however it does.
+ * Open it before other threads start: those share the namespace.
+ * Threads: one opens and closes; one of its own serves. */
+#ifndef TESTS_SUPPORT_HUNG_MOUNT_H
+#define TESTS_SUPPORT_HUNG_MOUNT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct hung_mount {
+    const char *directory; /* lent */
+    int device;            /* /dev/fuse */
+    int hung[2];           /* a pipe: a byte for every look-up that hangs */
+    pthread_t server;
+};
+
+/* Whether this process may mount one at all. */
+bool hung_mount_possible(void);
+
+/* `directory` exists.  False: the system did not let us. */
+bool hung_mount_open(struct hung_mount *mount, const char *directory);
+
+/* Waits until one more look-up hangs. */
+void hung_mount_wait(struct hung_mount *mount);
+
+/* Those that hang come back with an error. */
+void hung_mount_close(struct hung_mount *mount);
+
+#endif
