@@ -1,0 +1,453 @@
+/* The loop, see custodian.h. */
+#include "server/custody/custodian/custodian.h"
+
+#include "server/base/clock.h"
+#include "server/base/invariant.h"
+#include "server/base/log.h"
+#include "server/custody/custodian/worker.h"
+#include "server/custody/offspring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NEVER_NS  UINT64_MAX
+#define RESEND_NS (5 * NS_PER_MS)   /* the socket was full */
+#define SWEEP_NS  (5 * NS_PER_MS)   /* closing: between two looks at what is left */
+#define CLOSE_NS  (900 * NS_PER_MS) /* closing: then what the kernel does not give back is left to it */
+
+enum { EVENT_COUNT = 64 };
+
+struct custodian {
+    int socket;
+    const struct spawn_plan *plan; /* lent */
+    int epoll_fd, children_fd;
+    struct source of_socket, of_children;
+    struct workers workers;
+    uint64_t resend_ns;  /* when to try the reports again; 0: at once */
+    uint64_t closing_ns; /* since when everything is ending; NEVER_NS: it is not */
+};
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* ---- the epoll set ---- */
+
+static bool attend(struct custodian *custodian, int fd, struct source *source)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+
+    return epoll_ctl(custodian->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Taken out by name: a child between fork and exec may hold a copy, and closing ours would leave it in the set. */
+static void ignore(struct custodian *custodian, int fd)
+{
+    epoll_ctl(custodian->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void ignore_and_close(struct custodian *custodian, int *fd)
+{
+    if (*fd < 0)
+        return;
+    ignore(custodian, *fd);
+    close(*fd);
+    *fd = -1;
+}
+
+/* ---- reports ---- */
+
+static int send_report_of(struct custodian *custodian, struct worker *worker)
+{
+    struct report report = {.worker_id = worker->id, .pid = worker->pid, .spawn_ns = worker->spawn_ns};
+    int error;
+
+    if (worker->up_unsent) {
+        report.kind = REPORT_UP;
+        error = protocol_send_report(custodian->socket, &report, PROTOCOL_NOW);
+        if (error == EAGAIN)
+            return error;
+        worker->up_unsent = false;
+    }
+    if (worker->state == WORKER_REAPED) {
+        report.kind = REPORT_GONE;
+        memcpy(report.cause, worker->cause.message, sizeof report.cause);
+        return protocol_send_report(custodian->socket, &report, PROTOCOL_NOW);
+    }
+    return 0;
+}
+
+/* A socket that fails otherwise than by being full has nobody behind it; its end is on the way. */
+static void send_reports(struct custodian *custodian, uint64_t now_ns)
+{
+    struct list_node *node;
+
+    if (now_ns < custodian->resend_ns)
+        return;
+    custodian->resend_ns = 0;
+    while ((node = custodian->workers.reports.first) != NULL) {
+        struct worker *worker = LIST_OWNER(node, struct worker, report_node);
+
+        if (send_report_of(custodian, worker) == EAGAIN) {
+            custodian->resend_ns = now_ns + RESEND_NS;
+            return;
+        }
+        list_remove(node);
+        if (worker->state == WORKER_REAPED)
+            workers_forget(&custodian->workers, worker);
+    }
+}
+
+static void want_report(struct custodian *custodian, struct worker *worker)
+{
+    if (worker->report_node.list == NULL)
+        list_push_back(&custodian->workers.reports, &worker->report_node);
+}
+
+/* A start that left no worker behind.  There is nothing that could keep this report, so it is waited for; the daemon's
+ * thread reads at all times. */
+static void refuse(struct custodian *custodian, uint64_t worker_id, const char *step, int error)
+{
+    struct status cause = status_make(STATUS_UNAVAILABLE, "cannot start the worker %s: %s: %s",
+                                      custodian->plan->command[0], step, strerror(error));
+    struct report report = {.kind = REPORT_GONE, .worker_id = worker_id};
+
+    memcpy(report.cause, cause.message, sizeof report.cause);
+    if (protocol_send_report(custodian->socket, &report, PROTOCOL_WAIT) != 0)
+        log_write(LOG_WARN, "nobody hears", LOG_FIELDS(log_text("cause", cause.message)));
+}
+
+/* ---- a worker's life ---- */
+
+/* Puts it under watch; false when the kernel has no room for that. */
+static bool attend_worker(struct custodian *custodian, struct worker *worker)
+{
+    return attend(custodian, worker->pidfd, &worker->end) && attend(custodian, worker->word_fd, &worker->word) &&
+           attend(custodian, worker->chatter.fd, &worker->error);
+}
+
+static void kill_worker(struct custodian *custodian, struct worker *worker)
+{
+    if (worker->state == WORKER_KILLED || worker->state == WORKER_REAPED)
+        return;
+    worker_signal(worker, SIGKILL);
+    heap_clear(&custodian->workers.kills, &worker->kill_due);
+    workers_move(&custodian->workers, worker, WORKER_KILLED);
+}
+
+static void end_worker(struct custodian *custodian, struct worker *worker, uint64_t grace_ms, uint64_t now_ns)
+{
+    if (worker->state != WORKER_STARTING && worker->state != WORKER_RUNNING)
+        return;
+    worker_signal(worker, SIGTERM);
+    heap_set(&custodian->workers.kills, &worker->kill_due, now_ns + grace_ms * NS_PER_MS);
+    workers_move(&custodian->workers, worker, WORKER_ENDING);
+}
+
+static void hear_child(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    if (worker_hear_child(worker))
+        return;
+    ignore_and_close(custodian, &worker->word_fd);
+    if (!worker_was_started(worker))
+        return; /* its end is on the way, and is reported with the cause */
+    if (worker->last_word.file > ENVIRONMENT_FILE_READ)
+        log_write(LOG_WARN, "a home's .env is not used",
+                  LOG_FIELDS(log_number("worker", (int64_t)worker->id),
+                             log_text("cause", environment_file_name((enum environment_file)worker->last_word.file))));
+    if (worker->state != WORKER_STARTING)
+        return; /* it is to end already */
+    worker->spawn_ns = now_ns - worker->ordered_ns;
+    worker->up_unsent = true;
+    workers_move(&custodian->workers, worker, WORKER_RUNNING);
+    want_report(custodian, worker);
+}
+
+static void end_chatter(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    if (worker->chatter.fd >= 0)
+        ignore(custodian, worker->chatter.fd);
+    chatter_fini(&worker->chatter, now_ns);
+    list_remove(&worker->window_node);
+}
+
+/* Its process has ended. */
+static void bury_worker(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    if (worker->word_fd >= 0)
+        hear_child(custodian, worker, now_ns); /* it may have been exec'd and have ended in one turn */
+    worker_reap(worker, custodian->plan->command[0]);
+    ignore_and_close(custodian, &worker->pidfd);
+    ignore_and_close(custodian, &worker->word_fd);
+    end_chatter(custodian, worker, now_ns);
+    heap_clear(&custodian->workers.kills, &worker->kill_due);
+    workers_move(&custodian->workers, worker, WORKER_REAPED);
+    want_report(custodian, worker);
+    log_write(LOG_DEBUG, "worker gone",
+              LOG_FIELDS(log_number("worker", (int64_t)worker->id), log_text("cause", worker->cause.message)));
+}
+
+static void start_worker(struct custodian *custodian, uint64_t worker_id, const int fds[ORDER_DESCRIPTOR_COUNT],
+                         uint64_t now_ns)
+{
+    struct spawned spawned;
+    struct worker *worker;
+    const char *step;
+    int error;
+
+    if (fds[ORDER_HOME] < 0) { /* this process has no room for them */
+        refuse(custodian, worker_id, "descriptors", EMFILE);
+        return;
+    }
+    error = spawn_worker(custodian->plan, fds, &spawned, &step);
+    if (error != 0) {
+        refuse(custodian, worker_id, step, error);
+        return;
+    }
+    worker = workers_add(&custodian->workers, worker_id, &spawned);
+    if (worker == NULL) {
+        kill(spawned.pid, SIGKILL); /* ends before it is exec'd or soon after; reaped as one that nobody knows */
+        close(spawned.pidfd);
+        close(spawned.word_fd);
+        close(spawned.error_fd);
+        refuse(custodian, worker_id, "memory", ENOMEM);
+        return;
+    }
+    worker->ordered_ns = now_ns;
+    if (!attend_worker(custodian, worker))
+        kill_worker(custodian, worker); /* SIGCHLD tells of its end */
+}
+
+/* Children that are no workers: what workers left behind, which falls to us as a subreaper. */
+static void reap_children(struct custodian *custodian, uint64_t now_ns)
+{
+    struct signalfd_siginfo signals[8];
+    siginfo_t child = {0};
+
+    if (read(custodian->children_fd, signals, sizeof signals) < 0)
+        INVARIANT(errno == EAGAIN || errno == EINTR);
+    while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
+        struct worker *worker = workers_find_pid(&custodian->workers, child.si_pid);
+
+        if (worker != NULL)
+            bury_worker(custodian, worker, now_ns);
+        else
+            waitid(P_PID, (id_t)child.si_pid, &child, WEXITED | WNOHANG);
+        child.si_pid = 0;
+    }
+}
+
+/* ---- standard error ---- */
+
+static void hear_chatter(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    enum chatter_state state = chatter_read(&worker->chatter, now_ns);
+
+    if (worker->chatter.window_ns != 0 && worker->window_node.list == NULL)
+        list_push_back(&custodian->workers.windows, &worker->window_node);
+    if (state == CHATTER_FULL)
+        ignore(custodian, worker->chatter.fd); /* until the window closes */
+    else if (state == CHATTER_ENDED)
+        end_chatter(custodian, worker, now_ns);
+}
+
+/* All windows are equally long, so the first that opened is the first to close. */
+static uint64_t next_window_due(const struct custodian *custodian)
+{
+    const struct list_node *node = custodian->workers.windows.first;
+
+    if (node == NULL)
+        return NEVER_NS;
+    return LIST_OWNER(node, struct worker, window_node)->chatter.window_ns + CHATTER_WINDOW_NS;
+}
+
+static void close_windows(struct custodian *custodian, uint64_t now_ns)
+{
+    while (next_window_due(custodian) <= now_ns) {
+        struct worker *worker = LIST_OWNER(list_pop_front(&custodian->workers.windows), struct worker, window_node);
+        bool was_full = worker->chatter.byte_count >= CHATTER_BYTE_COUNT_MAX;
+
+        chatter_close_window(&worker->chatter);
+        if (was_full && worker->chatter.fd >= 0 && !attend(custodian, worker->chatter.fd, &worker->error))
+            chatter_fini(&worker->chatter, now_ns);
+    }
+}
+
+/* ---- orders ---- */
+
+static void begin_closing(struct custodian *custodian, uint64_t now_ns)
+{
+    if (custodian->closing_ns != NEVER_NS)
+        return;
+    custodian->closing_ns = now_ns;
+    ignore(custodian, custodian->socket);
+    for (enum worker_state state = WORKER_STARTING; state < WORKER_KILLED; state++) {
+        LIST_EACH_SAFE (node, &custodian->workers.in_state[state])
+            kill_worker(custodian, LIST_OWNER(node, struct worker, state_node));
+    }
+}
+
+static bool obey(struct custodian *custodian, const struct order *order, const int fds[ORDER_DESCRIPTOR_COUNT],
+                 uint64_t now_ns)
+{
+    struct worker *worker = workers_find(&custodian->workers, order->worker_id);
+
+    switch ((enum order_kind)order->kind) {
+    case ORDER_START:
+        if (worker != NULL)
+            return false;
+        start_worker(custodian, order->worker_id, fds, now_ns);
+        return true;
+    case ORDER_KILL:
+        if (worker != NULL)
+            kill_worker(custodian, worker);
+        return true;
+    case ORDER_END:
+        if (worker != NULL)
+            end_worker(custodian, worker, order->grace_ms, now_ns);
+        return true;
+    }
+    return false;
+}
+
+static void receive_orders(struct custodian *custodian, uint64_t now_ns)
+{
+    struct order order;
+    int fds[ORDER_DESCRIPTOR_COUNT], error;
+
+    while ((error = protocol_receive_order(custodian->socket, &order, fds)) == 0) {
+        bool understood = obey(custodian, &order, fds, now_ns);
+
+        for (size_t i = 0; i < ORDER_DESCRIPTOR_COUNT; i++) {
+            if (fds[i] >= 0)
+                close(fds[i]);
+        }
+        if (!understood) {
+            error = EPROTO;
+            break;
+        }
+    }
+    if (error == EAGAIN || error == EINTR)
+        return;
+    if (error != ECONNRESET)
+        log_write(LOG_ERROR, "the daemon is not understood", LOG_FIELDS(log_text("cause", strerror(error))));
+    begin_closing(custodian, now_ns);
+}
+
+/* ---- the loop ---- */
+
+static uint64_t next_due(const struct custodian *custodian, uint64_t now_ns)
+{
+    const struct heap_node *kill = heap_first(&custodian->workers.kills);
+    uint64_t due_ns = next_window_due(custodian);
+
+    if (kill != NULL)
+        due_ns = earlier(due_ns, kill->due_ns);
+    if (custodian->resend_ns != 0)
+        due_ns = earlier(due_ns, custodian->resend_ns);
+    if (custodian->closing_ns != NEVER_NS)
+        due_ns = earlier(due_ns, now_ns + SWEEP_NS);
+    return due_ns;
+}
+
+static void handle(struct custodian *custodian, const struct source *source, uint64_t now_ns)
+{
+    struct worker *worker = source->worker;
+
+    switch (source->kind) {
+    case SOURCE_SOCKET:
+        receive_orders(custodian, now_ns);
+        break;
+    case SOURCE_CHILDREN:
+        reap_children(custodian, now_ns);
+        break;
+    case SOURCE_END:
+        if (worker->pidfd >= 0)
+            bury_worker(custodian, worker, now_ns);
+        break;
+    case SOURCE_WORD:
+        if (worker->word_fd >= 0)
+            hear_child(custodian, worker, now_ns);
+        break;
+    case SOURCE_CHATTER:
+        if (worker->chatter.fd >= 0)
+            hear_chatter(custodian, worker, now_ns);
+        break;
+    }
+}
+
+/* Workers are forgotten in send_reports alone, behind the whole batch: no event of it speaks of freed memory. */
+static void take_turn(struct custodian *custodian)
+{
+    struct epoll_event events[EVENT_COUNT];
+    uint64_t now_ns = clock_now_ns(), due_ns = next_due(custodian, now_ns);
+    struct heap_node *kill;
+    int wait_ms = -1, count;
+
+    if (due_ns != NEVER_NS)
+        wait_ms = due_ns <= now_ns ? 0 : (int)earlier((due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, INT32_MAX);
+    count = epoll_wait(custodian->epoll_fd, events, EVENT_COUNT, wait_ms);
+    INVARIANT(count >= 0 || errno == EINTR);
+    now_ns = clock_now_ns();
+    for (int i = 0; i < count; i++)
+        handle(custodian, events[i].data.ptr, now_ns);
+    while ((kill = heap_first(&custodian->workers.kills)) != NULL && kill->due_ns <= now_ns)
+        kill_worker(custodian, LIST_OWNER(kill, struct worker, kill_due));
+    close_windows(custodian, now_ns);
+    send_reports(custodian, now_ns);
+}
+
+/* Closing: whatever is still our child is killed, until nothing is. */
+static bool all_is_gone(struct custodian *custodian)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    reap_children(custodian, now_ns);
+    send_reports(custodian, now_ns);
+    if (now_ns - custodian->closing_ns >= CLOSE_NS)
+        return true;
+    return offspring_kill(0) == 0 && custodian->workers.count == 0;
+}
+
+static struct status prepare(struct custodian *custodian)
+{
+    sigset_t children;
+
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    custodian->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    custodian->children_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    custodian->of_socket = (struct source){SOURCE_SOCKET, NULL};
+    custodian->of_children = (struct source){SOURCE_CHILDREN, NULL};
+    if (custodian->epoll_fd < 0 || custodian->children_fd < 0 ||
+        !attend(custodian, custodian->socket, &custodian->of_socket) ||
+        !attend(custodian, custodian->children_fd, &custodian->of_children))
+        return status_make(STATUS_UNAVAILABLE, "cannot set up the loop: %s", strerror(errno));
+    return status_ok();
+}
+
+struct status custodian_run(int socket, const struct spawn_plan *plan)
+{
+    struct custodian custodian = {.socket = socket, .plan = plan, .closing_ns = NEVER_NS};
+    struct status status = prepare(&custodian);
+    int error;
+
+    if (!status_is_ok(&status))
+        return status;
+    error = protocol_send_report(socket, &(struct report){.kind = REPORT_READY}, PROTOCOL_WAIT);
+    if (error != 0)
+        return status_make(STATUS_UNAVAILABLE, "nobody hears: %s", strerror(error));
+    while (custodian.closing_ns == NEVER_NS || !all_is_gone(&custodian))
+        take_turn(&custodian);
+    close(custodian.children_fd);
+    close(custodian.epoll_fd);
+    heap_fini(&custodian.workers.kills);
+    return status_ok();
+}

@@ -1,0 +1,137 @@
+/* probed-custodian: reads the configuration by itself, then keeps workers for the daemon that started it.
+ *
+ * It has no parent-death signal and does not heed TERM or INT: the daemon decides, by closing the socket or by dying.
+ * Neighbours: custodian.[ch] the loop, worker.[ch] one worker's life, spawn.[ch] what happens between fork and exec,
+ * environment.[ch] a worker's variables, chatter.[ch] its standard error. */
+#include "server/base/log.h"
+#include "server/config.h"
+#include "server/custody/custodian/custodian.h"
+#include "server/custody/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char program[] = "probed-custodian";
+
+enum { EXIT_USAGE = 2 };
+
+/* No descriptor of ours may come to lie where a worker's will be. */
+static bool fill_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool has_socket(void)
+{
+    int kind;
+    socklen_t size = sizeof kind;
+
+    return getsockopt(PROTOCOL_SOCKET_FD, SOL_SOCKET, SO_TYPE, &kind, &size) == 0 && kind == SOCK_SEQPACKET;
+}
+
+/* The folder of this program's file, where the built-in worker lies beside it. */
+static bool find_folder(char folder[PATH_MAX])
+{
+    ssize_t size = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    char *slash;
+
+    if (size < 0)
+        return false;
+    folder[size] = '\0';
+    slash = strrchr(folder, '/');
+    if (slash == NULL)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+static struct status settle(struct rlimit *file_limit_out)
+{
+    struct rlimit limit;
+    sigset_t signals;
+
+    /* Blocked, not ignored: a child inherits what is ignored, and would have to be told of a TERM that it missed. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGCHLD);
+    if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
+        fcntl(PROTOCOL_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return status_make(STATUS_UNAVAILABLE, "cannot settle: %s", strerror(errno));
+    *file_limit_out = limit;
+    limit.rlim_cur = limit.rlim_max; /* three descriptors a worker; when it is refused, the old limit holds */
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return status_ok();
+}
+
+static struct status keep_workers(const struct config *config)
+{
+    const char *search_path = getenv("PATH");
+    char directory[PATH_MAX];
+    struct spawn_plan plan = {
+        .command = config->worker.command.words,
+        .search_path = search_path == NULL ? "/usr/local/bin:/usr/bin:/bin" : search_path,
+        .start_directory = directory,
+        .environment = {.pass = config->worker.env_pass.words, .home_env = config->worker.home_env},
+        .foreign_credentials = config->worker.foreign_credentials,
+    };
+    struct status status = settle(&plan.file_limit);
+
+    if (!status_is_ok(&status))
+        return status;
+    if (getcwd(directory, sizeof directory) == NULL)
+        strcpy(directory, "/nowhere"); /* only a relative command needs it, and then says that it is not there */
+    log_setup(program, (enum log_level)config->log.level, (enum log_format)config->log.format);
+    return custodian_run(PROTOCOL_SOCKET_FD, &plan);
+}
+
+int main(int argc, char **argv)
+{
+    char folder[PATH_MAX];
+    struct config config;
+    enum config_mode mode;
+    struct status status;
+
+    if (!fill_standard_descriptors() || !find_folder(folder)) {
+        fprintf(stderr, "%s: %s\n", program, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    status = config_load(program, argc, argv, folder, &config, &mode);
+    if (!status_is_ok(&status)) {
+        fprintf(stderr, "%s: %s\n", program, status.message);
+        return EXIT_USAGE;
+    }
+    if (mode == CONFIG_EXIT) {
+        config_fini(&config);
+        return EXIT_SUCCESS;
+    }
+    if (!has_socket()) {
+        fprintf(stderr, "%s: is started by probed, with a socket on descriptor %d; not by hand\n", program,
+                PROTOCOL_SOCKET_FD);
+        config_fini(&config);
+        return EXIT_USAGE;
+    }
+    status = keep_workers(&config);
+    if (!status_is_ok(&status))
+        log_write(LOG_ERROR, "the custodian cannot work", LOG_FIELDS(log_text("cause", status.message)));
+    config_fini(&config);
+    return status_is_ok(&status) ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,368 @@
+/* Starting a worker, see spawn.h.  Confinement (Landlock, seccomp) has its place in the steps before "exec". */
+#include "server/custody/custodian/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096, EXIT_NOT_STARTED = 127 };
+
+extern char **environ;
+
+/* What the child has at hand.  The strings are in its own copy of memory, which exec gives back to the kernel. */
+struct child {
+    const struct spawn_plan *plan;
+    pid_t custodian_pid;
+    int request_fd, answer_fd, error_fd; /* to become 0, 1, 2 */
+    int home_fd, word_fd;                /* needed until exec, which closes them */
+    char home[PATH_SIZE];                /* the path of home_fd */
+    char **environment;
+    enum environment_file file;
+};
+
+/* ---- the steps: 0 or errno ---- */
+
+/* The kernel forgets this when the uid changes, so it is a step twice. */
+static int bind_to_parent(struct child *child)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return errno;
+    return getppid() == child->custodian_pid ? 0 : ESRCH; /* it died before the kernel was told to look */
+}
+
+/* A session of its own is a process group of its own, without a controlling terminal. */
+static int leave_session(struct child *child)
+{
+    (void)child;
+    return setsid() < 0 ? errno : 0;
+}
+
+/* 0, 1 and 2 are the worker's; of the custodian's nothing is left open, however long the next steps take. */
+static int take_descriptors(struct child *child)
+{
+    unsigned low = (unsigned)child->home_fd, high = (unsigned)child->word_fd;
+
+    if (dup2(child->request_fd, STDIN_FILENO) < 0 || dup2(child->answer_fd, STDOUT_FILENO) < 0 ||
+        dup2(child->error_fd, STDERR_FILENO) < 0)
+        return errno;
+    if (low > high) {
+        low = (unsigned)child->word_fd;
+        high = (unsigned)child->home_fd;
+    }
+    /* An empty range is an error to the kernel, and none to us. */
+    if (low > 3)
+        close_range(3, low - 1, 0);
+    if (high > low + 1)
+        close_range(low + 1, high - 1, 0);
+    return close_range(high + 1, ~0u, 0) < 0 ? errno : 0;
+}
+
+/* As a program expects them.  By the bare system call: libc hides the two signals that it keeps for itself, and whoever
+ * started the daemon may have left them ignored.  From here on TERM ends the child, wherever it hangs. */
+static int reset_signals(struct child *child)
+{
+    const unsigned long standard[4] = {0}; /* the kernel's struct sigaction: SIG_DFL, no flags, no restorer, no mask */
+    sigset_t none;
+
+    (void)child;
+    for (int number = 1; number < NSIG; number++)
+        syscall(SYS_rt_sigaction, number, standard, NULL, sizeof(uint64_t)); /* KILL and STOP refuse, being so */
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? errno : 0;
+}
+
+static int set_limits(struct child *child)
+{
+    const struct rlimit no_core = {0, 0};
+
+    umask(077);
+    if (setrlimit(RLIMIT_CORE, &no_core) < 0 || setrlimit(RLIMIT_NOFILE, &child->plan->file_limit) < 0)
+        return errno;
+    return 0;
+}
+
+/* The path at this moment; a directory that was removed has none. */
+static int find_path(struct child *child)
+{
+    char link[64];
+    struct stat home;
+    ssize_t size;
+
+    if (fstat(child->home_fd, &home) < 0)
+        return errno;
+    if (home.st_nlink == 0)
+        return ENOENT;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", child->home_fd);
+    size = readlink(link, child->home, sizeof child->home);
+    if (size < 0)
+        return errno;
+    if ((size_t)size == sizeof child->home)
+        return ENAMETOOLONG;
+    child->home[size] = '\0';
+    return 0;
+}
+
+/* The groups of the home's owner.  One who is in no user database has none, and the directory's gid, unless that is
+ * root's: a directory may keep it by accident. */
+static int take_groups(const struct stat *home)
+{
+    const gid_t nogroup = 65534;
+    const struct passwd *owner = getpwuid(home->st_uid);
+    gid_t gid = home->st_gid != 0 ? home->st_gid : nogroup;
+    int result;
+
+    if (owner != NULL) {
+        gid = owner->pw_gid;
+        result = initgroups(owner->pw_name, gid);
+    } else {
+        result = setgroups(0, NULL);
+    }
+    if (result < 0 || setresgid(gid, gid, gid) < 0)
+        return errno;
+    return 0;
+}
+
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
+        return errno;
+    return 0;
+}
+
+/* Run by root: the home's owner, who may be root; without capabilities in either case.  That exec gives uid 0 none back
+ * is the doing of no_new_privs; emptying the bounding set as well needs CAP_SETPCAP, which a container may lack. */
+static int become_owner(struct child *child)
+{
+    struct stat home;
+    int error;
+
+    if (geteuid() != 0)
+        return drop_capabilities();
+    if (fstat(child->home_fd, &home) < 0)
+        return errno;
+    for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    error = take_groups(&home);
+    if (error != 0)
+        return error;
+    if (setresuid(home.st_uid, home.st_uid, home.st_uid) < 0)
+        return errno;
+    return drop_capabilities();
+}
+
+static int enter_home(struct child *child)
+{
+    return fchdir(child->home_fd) < 0 ? errno : 0;
+}
+
+static int renounce_privileges(struct child *child)
+{
+    (void)child;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
+}
+
+/* What HOME is: the home, or that of the home's owner where other tools' sign-ins may be read. */
+static const char *user_home(const struct child *child)
+{
+    struct stat home;
+    const struct passwd *owner = NULL;
+
+    if (child->plan->foreign_credentials && fstat(child->home_fd, &home) == 0)
+        owner = getpwuid(home.st_uid);
+    return owner == NULL ? child->home : owner->pw_dir;
+}
+
+static int compose_environment(struct child *child)
+{
+    struct text text;
+
+    child->file = environment_read(child->home_fd, &text);
+    child->environment = environment_make(&child->plan->environment, environ, child->home, user_home(child), &text);
+    text_wipe(&text);
+    return child->environment == NULL ? ENOMEM : 0;
+}
+
+static void say(const struct child *child, int32_t step, int error)
+{
+    struct spawn_word word = {.step = step, .error = error, .file = (int32_t)child->file};
+
+    /* The pipe has room for many; and nobody is left to hear that nobody hears. */
+    if (write(child->word_fd, &word, sizeof word) < 0)
+        _exit(EXIT_NOT_STARTED);
+}
+
+static int try_program(const struct child *child, const char *directory, size_t directory_size)
+{
+    char path[PATH_SIZE];
+    int size = snprintf(path, sizeof path, "%.*s/%s", (int)directory_size, directory, child->plan->command[0]);
+
+    if (size < 0 || (size_t)size >= sizeof path)
+        return ENAMETOOLONG;
+    execve(path, child->plan->command, child->environment);
+    return errno;
+}
+
+/* As execvp, but no file without a "#!" becomes a shell script, and no relative directory is searched: it would be
+ * relative to the home.  The errno that tells most: of the last file that was there. */
+static int search_program(const struct child *child)
+{
+    const char *directory = child->plan->search_path;
+    int result = ENOENT;
+
+    for (;;) {
+        size_t size = strcspn(directory, ":");
+
+        if (directory[0] == '/') {
+            int error = try_program(child, directory, size);
+
+            if (error != ENOENT && error != ENOTDIR)
+                result = error;
+        }
+        if (directory[size] == '\0')
+            return result;
+        directory += size + 1;
+    }
+}
+
+static int run_program(struct child *child)
+{
+    const char *program = child->plan->command[0];
+
+    if (strchr(program, '/') == NULL)
+        return search_program(child);
+    if (program[0] != '/')
+        return try_program(child, child->plan->start_directory, strlen(child->plan->start_directory));
+    execve(program, child->plan->command, child->environment);
+    return errno;
+}
+
+static const struct {
+    const char *name;
+    int (*take)(struct child *child);
+} steps[] = {
+    {"parent", bind_to_parent},
+    {"session", leave_session},
+    {"descriptors", take_descriptors},
+    {"limits", set_limits},
+    {"path", find_path},
+    {"identity", become_owner},
+    {"signals", reset_signals}, /* behind identity: libc may change uids with the help of one of its own signals */
+    {"parent", bind_to_parent},
+    {"home", enter_home},
+    {"privileges", renounce_privileges},
+    {"environment", compose_environment},
+    {"exec", run_program}, /* the last; does not come back when it succeeds */
+};
+
+enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
+
+const char *spawn_step_name(int32_t step)
+{
+    return step >= 0 && step < STEP_COUNT ? steps[step].name : "start";
+}
+
+NO_RETURN static void run_child(struct child *child)
+{
+    for (int32_t step = 0; step < STEP_COUNT; step++) {
+        int error;
+
+        if (step == STEP_COUNT - 1)
+            say(child, step, 0);
+        error = steps[step].take(child);
+        if (error != 0) {
+            say(child, step, error);
+            break;
+        }
+    }
+    _exit(EXIT_NOT_STARTED);
+}
+
+/* ---- the custodian's side ---- */
+
+/* A pipe from the child whose end here does not block. */
+static int make_pipe(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return errno;
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
+        int error = errno;
+
+        close(ends[0]);
+        close(ends[1]);
+        return error;
+    }
+    return 0;
+}
+
+static int fork_child(struct child *child, struct spawned *spawned_out)
+{
+    pid_t pid = fork();
+    int pidfd, error;
+
+    if (pid == 0)
+        run_child(child);
+    if (pid < 0)
+        return errno;
+    pidfd = pidfd_open(pid, 0); /* we alone reap it, so the pid is still its own */
+    if (pidfd < 0) {
+        error = errno;
+        kill(pid, SIGKILL);
+        return error; /* and is reaped as one that nobody knows */
+    }
+    spawned_out->pid = (int32_t)pid;
+    spawned_out->pidfd = pidfd;
+    return 0;
+}
+
+int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_COUNT], struct spawned *spawned_out,
+                 const char **step_out)
+{
+    struct child child = {.plan = plan,
+                          .custodian_pid = getpid(),
+                          .request_fd = fds[ORDER_REQUEST],
+                          .answer_fd = fds[ORDER_ANSWER],
+                          .home_fd = fds[ORDER_HOME]};
+    struct spawned spawned;
+    int word[2], errors[2], error;
+
+    *step_out = "pipe";
+    error = make_pipe(word);
+    if (error != 0)
+        return error;
+    error = make_pipe(errors);
+    if (error != 0)
+        goto close_word;
+    child.word_fd = word[1];
+    child.error_fd = errors[1];
+    *step_out = "fork";
+    error = fork_child(&child, &spawned);
+    if (error != 0)
+        goto close_errors;
+    close(word[1]);
+    close(errors[1]);
+    spawned.word_fd = word[0];
+    spawned.error_fd = errors[0];
+    *spawned_out = spawned;
+    return 0;
+
+close_errors:
+    close(errors[0]);
+    close(errors[1]);
+close_word:
+    close(word[0]);
+    close(word[1]);
+    return error;
+}

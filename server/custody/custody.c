@@ -1,0 +1,826 @@
+/* The custody thread and the calls of custody.h.
+ *
+ * Callers only write down what they want (in a ward, under the lock) and wake the thread; it alone speaks to the
+ * custodian, moves wards from state to state, and calls the events.  Neighbours: ward.[ch] the table, link.[ch] the
+ * custodian process, protocol.[ch] the messages, offspring.[ch] what is left when a custodian dies. */
+#include "server/custody/custody.h"
+
+#include "server/base/clock.h"
+#include "server/base/invariant.h"
+#include "server/base/log.h"
+#include "server/custody/link.h"
+#include "server/custody/offspring.h"
+#include "server/custody/protocol.h"
+#include "server/custody/ward.h"
+#include "server/threads/lock.h"
+#include "server/threads/thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NEVER_NS         UINT64_MAX
+#define READY_NS_MAX     (5 * NS_PER_S)    /* from a custodian's start to its first word */
+#define STOP_NS_MAX      (2 * NS_PER_S)    /* what custody_destroy may take */
+#define HANG_UP_NS       (1 * NS_PER_S)    /* from hanging up to KILL */
+#define SETTLED_NS       (1 * NS_PER_S)    /* a custodian that lived this long is replaced at once */
+#define REPLACE_NS_MIN   (100 * NS_PER_MS) /* one that lived shorter after this; doubling while none gets ready */
+#define REPLACE_NS_MAX   (10 * NS_PER_S)
+#define RESEND_NS        (5 * NS_PER_MS) /* the socket was full */
+#define SWEEP_NS         (5 * NS_PER_MS) /* between two looks at what a dead custodian left */
+#define SWEEP_NS_MAX     (2 * NS_PER_S)  /* then its wards are given up, and looked after at leisure */
+#define SWEEP_LEISURE_NS (1 * NS_PER_S)
+
+_Static_assert(REPLACE_NS_MIN < 500 * NS_PER_MS, "a custodian that was ready is back within half a second");
+
+enum { EVENT_COUNT = 64, STACK_SIZE = 256 * 1024 };
+
+/* What an epoll event is about; every other value is a worker's id. */
+#define TAG_WAKE   UINT64_MAX
+#define TAG_SOCKET (UINT64_MAX - 1)
+#define TAG_PIDFD  (UINT64_MAX - 2)
+
+/*  ABSENT --time--> STARTING --READY--> READY;   STARTING, READY --hang up, breach, silence--> LEAVING;
+ *  any of the three --reaped--> ABSENT  */
+enum custodian_state { CUSTODIAN_ABSENT, CUSTODIAN_STARTING, CUSTODIAN_READY, CUSTODIAN_LEAVING };
+
+struct custody {
+    /* fixed at create */
+    char *program;    /* owned */
+    char **arguments; /* owned, NULL-terminated */
+    uint64_t term_grace_ms;
+    struct custody_events events;
+    void *context;
+    int epoll_fd, wake_fd;
+    pthread_t thread;
+
+    struct lock lock;
+    /* guarded by lock */
+    struct wards wards;
+    int32_t custodian_pid; /* 0: there is none at present */
+    bool stopping;         /* custody_destroy was called */
+
+    /* the custody thread's own (the creator's before it starts) */
+    struct link link;
+    enum custodian_state state;
+    bool was_ready;          /* the present custodian, or the last */
+    bool is_dead;            /* its pidfd says so */
+    uint64_t started_ns;     /* of the custodian */
+    uint64_t state_due_ns;   /* when to start it, give it up, kill it */
+    uint64_t replace_ns;     /* the last delay; 0: none since one was ready */
+    uint64_t resend_ns;      /* when to try the outbox again; 0: at once */
+    uint64_t stop_due_ns;    /* NEVER_NS: not stopping yet */
+    uint64_t sweep_since_ns; /* of the last death */
+    uint64_t sweep_due_ns;   /* NEVER_NS: nothing is left of any custodian */
+    struct status death;     /* why orphans are orphans */
+};
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static void wake(struct custody *custody)
+{
+    uint64_t one = 1;
+
+    if (write(custody->wake_fd, &one, sizeof one) < 0)
+        INVARIANT(errno == EAGAIN); /* full: it is awake already */
+}
+
+/* ---- wards and their ends ---- */
+
+/* Arms the watch, or arms it again. */
+static void watch_held(struct custody *custody, struct ward *ward) REQUIRES(custody->lock)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = ward->worker_id};
+
+    if (epoll_ctl(custody->epoll_fd, ward->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, ward->answer_fd, &event) == 0)
+        ward->watched = true;
+}
+
+static void unwatch_held(struct custody *custody, struct ward *ward) REQUIRES(custody->lock)
+{
+    if (ward->watched)
+        epoll_ctl(custody->epoll_fd, EPOLL_CTL_DEL, ward->answer_fd, NULL);
+    ward->watched = false;
+}
+
+static void forget_held(struct custody *custody, struct ward *ward) REQUIRES(custody->lock)
+{
+    unwatch_held(custody, ward);
+    wards_forget(&custody->wards, ward);
+}
+
+/* The end of a ward, once: whoever knows its channel keeps that until custody_end. */
+static void report_gone(struct custody *custody, uint64_t worker_id, const struct status *cause)
+{
+    struct ward *ward;
+    bool news;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    news = ward != NULL && ward->state != WARD_GONE;
+    if (news) {
+        wards_move(&custody->wards, ward, WARD_GONE);
+        list_remove(&ward->queue_node);
+        ward_close_start(ward);
+        if (ward->ended || !ward->up_reported)
+            forget_held(custody, ward);
+    }
+    lock_release(&custody->lock);
+    if (news)
+        custody->events.gone(custody->context, worker_id, cause);
+}
+
+static void report_up(struct custody *custody, const struct report *report)
+{
+    struct ward *ward;
+    int request_fd = -1, answer_fd = -1;
+    bool news = false;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, report->worker_id);
+    if (ward != NULL && ward->state == WARD_SENT) {
+        wards_move(&custody->wards, ward, WARD_UP);
+        ward->pid = report->pid;
+        news = ward->up_reported = !ward->ended;
+        request_fd = ward->request_fd;
+        answer_fd = ward->answer_fd;
+    }
+    lock_release(&custody->lock);
+    if (news)
+        custody->events.up(custody->context, report->worker_id, report->pid, request_fd, answer_fd, report->spawn_ns);
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+
+    return poll(&look, 1, 0) > 0;
+}
+
+/* A watch outlives the idleness it was meant for: when its worker was leased meanwhile, what woke us was an answer and
+ * has been read.  Then the watch goes on. */
+static void report_spoke(struct custody *custody, uint64_t worker_id)
+{
+    struct ward *ward;
+    uint64_t turn = 0;
+    bool news;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    news = ward != NULL && ward->watched && is_readable(ward->answer_fd);
+    if (news) {
+        turn = ward->watch_turn;
+        unwatch_held(custody, ward);
+    } else if (ward != NULL && ward->watched) {
+        watch_held(custody, ward);
+    }
+    lock_release(&custody->lock);
+    if (news)
+        custody->events.spoke(custody->context, worker_id, turn);
+}
+
+static size_t count_in(struct custody *custody, enum ward_state state)
+{
+    size_t count;
+
+    lock_acquire(&custody->lock);
+    count = custody->wards.in_state[state].count;
+    lock_release(&custody->lock);
+    return count;
+}
+
+static uint64_t first_in(struct custody *custody, enum ward_state state)
+{
+    struct list_node *node;
+    uint64_t worker_id;
+
+    lock_acquire(&custody->lock);
+    node = custody->wards.in_state[state].first;
+    worker_id = node == NULL ? 0 : LIST_OWNER(node, struct ward, state_node)->worker_id;
+    lock_release(&custody->lock);
+    return worker_id;
+}
+
+/* Those that are there now: who hears of one may launch another at once, and that one's fate is not decided yet. */
+static void report_all_gone(struct custody *custody, enum ward_state state, const struct status *cause)
+{
+    for (size_t count = count_in(custody, state); count > 0; count--)
+        report_gone(custody, first_in(custody, state), cause);
+}
+
+/* ---- orders ---- */
+
+/* The next order, and whose it is; the ward stays where it is until note_sent. */
+static struct ward *pick_order(struct custody *custody, struct order *order_out)
+{
+    struct list_node *node;
+    struct ward *ward = NULL;
+
+    lock_acquire(&custody->lock);
+    node = custody->wards.outbox.first;
+    if (node != NULL) {
+        ward = LIST_OWNER(node, struct ward, queue_node);
+        *order_out = (struct order){.kind = ward->state == WARD_QUEUED ? ORDER_START
+                                            : ward->kill_wanted        ? ORDER_KILL
+                                                                       : ORDER_END,
+                                    .worker_id = ward->worker_id,
+                                    .grace_ms = custody->term_grace_ms};
+    }
+    lock_release(&custody->lock);
+    return ward;
+}
+
+static void note_sent(struct custody *custody, struct ward *ward, enum order_kind kind)
+{
+    lock_acquire(&custody->lock);
+    if (kind == ORDER_START) {
+        wards_move(&custody->wards, ward, WARD_SENT);
+        ward_close_start(ward);
+        list_remove(&ward->queue_node); /* from the refused list, too, had somebody ended it meanwhile */
+    }
+    if (kind == ORDER_KILL)
+        ward->kill_wanted = false;
+    if (kind == ORDER_END)
+        ward->end_wanted = false;
+    if (!ward->kill_wanted && !ward->end_wanted)
+        list_remove(&ward->queue_node);
+    else if (ward->queue_node.list == NULL)
+        list_push_back(&custody->wards.outbox, &ward->queue_node);
+    lock_release(&custody->lock);
+}
+
+static void send_orders(struct custody *custody, uint64_t now_ns)
+{
+    struct order order;
+    struct ward *ward;
+
+    if (custody->state != CUSTODIAN_READY || now_ns < custody->resend_ns)
+        return;
+    custody->resend_ns = 0;
+    while ((ward = pick_order(custody, &order)) != NULL) {
+        int error = protocol_send_order(custody->link.socket, &order, ward->start_fds,
+                                        order.kind == ORDER_START ? ORDER_DESCRIPTOR_COUNT : 0);
+
+        if (error != 0) {
+            custody->resend_ns = now_ns + RESEND_NS; /* no room; or no custodian, and its pidfd will tell */
+            return;
+        }
+        note_sent(custody, ward, order.kind);
+    }
+}
+
+/* Starts that nobody wants any more, or that never had a channel: one a turn, and another turn at once. */
+static void refuse_start(struct custody *custody)
+{
+    struct list_node *node;
+    struct status cause;
+    uint64_t worker_id = 0;
+    int error = 0;
+
+    lock_acquire(&custody->lock);
+    node = custody->wards.refused.first;
+    if (node != NULL) {
+        worker_id = LIST_OWNER(node, struct ward, queue_node)->worker_id;
+        error = LIST_OWNER(node, struct ward, queue_node)->launch_error;
+    }
+    lock_release(&custody->lock);
+    if (node == NULL)
+        return;
+    if (error != 0)
+        cause = status_make(STATUS_UNAVAILABLE, "cannot start a worker: pipe: %s", strerror(error));
+    else
+        cause = status_make(STATUS_UNAVAILABLE, "the worker was ended before it was started");
+    report_gone(custody, worker_id, &cause);
+    wake(custody);
+}
+
+/* ---- the custodian ---- */
+
+static void enter(struct custody *custody, enum custodian_state state, uint64_t due_ns)
+{
+    custody->state = state;
+    custody->state_due_ns = due_ns;
+}
+
+static void publish_pid(struct custody *custody, int32_t pid)
+{
+    lock_acquire(&custody->lock);
+    custody->custodian_pid = pid;
+    lock_release(&custody->lock);
+}
+
+static struct status listen_to(struct custody *custody, int fd, uint64_t tag)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+
+    if (epoll_ctl(custody->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return status_make(STATUS_UNAVAILABLE, "cannot watch the custodian: %s", strerror(errno));
+    return status_ok();
+}
+
+/* Leaves it ABSENT or STARTING. */
+static struct status start_custodian(struct custody *custody, uint64_t now_ns)
+{
+    struct status status;
+
+    custody->was_ready = false;
+    status = link_open(custody->program, (const char *const *)custody->arguments, &custody->link);
+
+    if (!status_is_ok(&status))
+        return status;
+    status = listen_to(custody, custody->link.socket, TAG_SOCKET);
+    if (status_is_ok(&status))
+        status = listen_to(custody, custody->link.pidfd, TAG_PIDFD);
+    if (!status_is_ok(&status)) {
+        link_discard(&custody->link);
+        return status;
+    }
+    custody->started_ns = now_ns;
+    enter(custody, CUSTODIAN_STARTING, now_ns + READY_NS_MAX);
+    publish_pid(custody, custody->link.pid);
+    return status;
+}
+
+/* It is of no more use; what it leaves is dealt with when the pidfd says that it is dead. */
+static void give_up_custodian(struct custody *custody, const char *why)
+{
+    log_write(LOG_ERROR, "the custodian is given up",
+              LOG_FIELDS(log_number("pid", custody->link.pid), log_text("cause", why)));
+    link_close_socket(&custody->link);
+    link_kill(&custody->link);
+    enter(custody, CUSTODIAN_LEAVING, NEVER_NS);
+}
+
+static void hear(struct custody *custody, const struct report *report)
+{
+    struct status cause;
+
+    switch ((enum report_kind)report->kind) {
+    case REPORT_READY:
+        if (custody->state != CUSTODIAN_STARTING)
+            break;
+        custody->was_ready = true;
+        custody->replace_ns = 0;
+        enter(custody, CUSTODIAN_READY, NEVER_NS);
+        log_write(LOG_INFO, "the custodian is ready", LOG_FIELDS(log_number("pid", custody->link.pid)));
+        return;
+    case REPORT_UP:
+        report_up(custody, report);
+        return;
+    case REPORT_GONE:
+        cause = status_make(STATUS_UNAVAILABLE, "%s", report->cause);
+        report_gone(custody, report->worker_id, &cause);
+        return;
+    }
+    give_up_custodian(custody, "it sent what is not understood");
+}
+
+static void receive_reports(struct custody *custody)
+{
+    struct report report;
+    int error = 0;
+
+    while (custody->link.socket >= 0 && (error = protocol_receive_report(custody->link.socket, &report)) == 0)
+        hear(custody, &report);
+    if (error == 0 || error == EAGAIN)
+        return;
+    if (error == EPROTO)
+        give_up_custodian(custody, "it sent what is not understood");
+    else
+        link_close_socket(&custody->link); /* it is exiting; its pidfd will tell */
+}
+
+/* When the next one is started: at once after a long life, in a moment after a short one, ever later while none even
+ * gets ready. */
+static uint64_t replacement_due(struct custody *custody, uint64_t now_ns)
+{
+    if (custody->was_ready && now_ns - custody->started_ns >= SETTLED_NS)
+        return now_ns;
+    custody->replace_ns = custody->replace_ns == 0 ? REPLACE_NS_MIN : earlier(2 * custody->replace_ns, REPLACE_NS_MAX);
+    return now_ns + custody->replace_ns;
+}
+
+/* What it had becomes ours: probed is a subreaper. */
+static void custodian_died(struct custody *custody, uint64_t now_ns)
+{
+    struct list_node *node;
+    uint64_t due_ns = replacement_due(custody, now_ns);
+
+    custody->death = link_reap(&custody->link);
+    custody->is_dead = false;
+    log_write(custody->stop_due_ns == NEVER_NS ? LOG_ERROR : LOG_INFO, "the custodian has ended",
+              LOG_FIELDS(log_text("cause", custody->death.message)));
+    lock_acquire(&custody->lock);
+    custody->custodian_pid = 0;
+    while ((node = custody->wards.in_state[WARD_SENT].first) != NULL ||
+           (node = custody->wards.in_state[WARD_UP].first) != NULL) {
+        struct ward *ward = LIST_OWNER(node, struct ward, state_node);
+
+        list_remove(&ward->queue_node);
+        wards_move(&custody->wards, ward, WARD_ORPHANED);
+    }
+    lock_release(&custody->lock);
+    custody->sweep_since_ns = custody->sweep_due_ns = now_ns;
+    enter(custody, CUSTODIAN_ABSENT, custody->stop_due_ns == NEVER_NS ? due_ns : NEVER_NS);
+    if (!custody->was_ready)
+        report_all_gone(custody, WARD_QUEUED, &custody->death);
+}
+
+static void custodian_is_due(struct custody *custody, uint64_t now_ns)
+{
+    struct status status;
+
+    switch (custody->state) {
+    case CUSTODIAN_ABSENT:
+        status = start_custodian(custody, now_ns);
+        if (!status_is_ok(&status)) {
+            log_write(LOG_ERROR, "no custodian", LOG_FIELDS(log_text("cause", status.message)));
+            enter(custody, CUSTODIAN_ABSENT, replacement_due(custody, now_ns));
+            report_all_gone(custody, WARD_QUEUED, &status);
+        }
+        break;
+    case CUSTODIAN_STARTING:
+        give_up_custodian(custody, "it did not get ready in time");
+        break;
+    case CUSTODIAN_READY:
+    case CUSTODIAN_LEAVING:
+        link_kill(&custody->link);
+        custody->state_due_ns = NEVER_NS;
+        break;
+    }
+}
+
+/* ---- what a dead custodian leaves ---- */
+
+/* Kills the group and reaps the leader; whether that is done. */
+static bool orphan_is_gone(const struct custody *custody, int32_t pid)
+{
+    siginfo_t end = {0};
+
+    /* No child of ours: its custodian had reaped it, and the number may be a stranger's by now. */
+    if (pid == custody->link.pid || waitid(P_PID, (id_t)pid, &end, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return true;
+    kill(-pid, SIGKILL);
+    return end.si_pid != 0 && waitid(P_PID, (id_t)pid, &end, WEXITED | WNOHANG) == 0;
+}
+
+/* How many orphans whose pid is known are left. */
+static size_t reap_orphans(struct custody *custody)
+{
+    struct list *orphans = &custody->wards.in_state[WARD_ORPHANED]; /* only this thread puts any on or off */
+    size_t count = orphans->count, left = 0;
+
+    while (count-- > 0) {
+        struct ward *ward = LIST_OWNER(orphans->first, struct ward, state_node);
+
+        list_move(orphans, &ward->state_node);
+        if (ward->pid == 0)
+            continue;
+        if (orphan_is_gone(custody, ward->pid))
+            report_gone(custody, ward->worker_id, &custody->death);
+        else
+            left++;
+    }
+    return left;
+}
+
+/* Whoever was caught between fork and exec is no ward with a pid, nor is a worker's grandchild: the kernel knows them
+ * as our children.  A ward without a pid is gone when no child is left. */
+static void sweep(struct custody *custody, uint64_t now_ns)
+{
+    size_t left = reap_orphans(custody);
+
+    offspring_reap(custody->link.pid);
+    left += offspring_kill(custody->link.pid);
+    if (left > 0 && now_ns - custody->sweep_since_ns < SWEEP_NS_MAX) {
+        custody->sweep_due_ns = now_ns + SWEEP_NS;
+        return;
+    }
+    report_all_gone(custody, WARD_ORPHANED, &custody->death);
+    custody->sweep_due_ns = left > 0 ? now_ns + SWEEP_LEISURE_NS : NEVER_NS;
+}
+
+/* ---- the thread ---- */
+
+static uint64_t next_due(const struct custody *custody)
+{
+    uint64_t due_ns = earlier(custody->state_due_ns, custody->sweep_due_ns);
+
+    due_ns = earlier(due_ns, custody->stop_due_ns);
+    return custody->resend_ns == 0 ? due_ns : earlier(due_ns, custody->resend_ns);
+}
+
+static void await_events(struct custody *custody)
+{
+    struct epoll_event events[EVENT_COUNT];
+    uint64_t due_ns = next_due(custody), now_ns = clock_now_ns(), count_of_wakes;
+    int wait_ms = -1, count;
+
+    if (due_ns != NEVER_NS)
+        wait_ms = due_ns <= now_ns ? 0 : (int)((due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
+    count = epoll_wait(custody->epoll_fd, events, EVENT_COUNT, wait_ms);
+    INVARIANT(count >= 0 || errno == EINTR);
+    for (int i = 0; i < count; i++) {
+        switch (events[i].data.u64) {
+        case TAG_WAKE:
+            if (read(custody->wake_fd, &count_of_wakes, sizeof count_of_wakes) < 0)
+                INVARIANT(errno == EAGAIN);
+            break;
+        case TAG_SOCKET:
+            break; /* read in every turn */
+        case TAG_PIDFD:
+            custody->is_dead = true;
+            break;
+        default:
+            report_spoke(custody, events[i].data.u64);
+        }
+    }
+}
+
+static void begin_stop(struct custody *custody, uint64_t now_ns)
+{
+    custody->stop_due_ns = now_ns + STOP_NS_MAX;
+    custody->state_due_ns = NEVER_NS;
+    if (custody->state != CUSTODIAN_ABSENT) {
+        link_hang_up(&custody->link);
+        enter(custody, CUSTODIAN_LEAVING, now_ns + HANG_UP_NS);
+    }
+}
+
+/* What was heard before what is due before what is to be said: an end that is known is not overtaken by a death. */
+static void take_turn(struct custody *custody)
+{
+    uint64_t now_ns;
+
+    await_events(custody);
+    now_ns = clock_now_ns();
+    receive_reports(custody);
+    if (custody->is_dead)
+        custodian_died(custody, now_ns);
+    if (now_ns >= custody->state_due_ns)
+        custodian_is_due(custody, now_ns);
+    if (now_ns >= custody->sweep_due_ns)
+        sweep(custody, now_ns);
+    refuse_start(custody);
+    send_orders(custody, now_ns);
+}
+
+static bool is_stopping(struct custody *custody)
+{
+    bool stopping;
+
+    lock_acquire(&custody->lock);
+    stopping = custody->stopping;
+    lock_release(&custody->lock);
+    return stopping;
+}
+
+static void custody_run(void *context)
+{
+    struct custody *custody = context;
+    const struct status ending = status_make(STATUS_UNAVAILABLE, "the daemon is ending");
+
+    while (!is_stopping(custody))
+        take_turn(custody);
+    begin_stop(custody, clock_now_ns());
+    report_all_gone(custody, WARD_QUEUED, &ending);
+    while ((custody->state != CUSTODIAN_ABSENT || custody->sweep_due_ns != NEVER_NS) &&
+           clock_now_ns() < custody->stop_due_ns)
+        take_turn(custody);
+    link_kill(&custody->link); /* if it is still there, it does not listen */
+    for (enum ward_state state = WARD_QUEUED; state < WARD_GONE; state++)
+        report_all_gone(custody, state, &ending);
+}
+
+/* ---- birth and death ---- */
+
+static char **copy_words(const char *const *words)
+{
+    size_t count = 0;
+    char **copy;
+
+    while (words[count] != NULL)
+        count++;
+    copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = strdup(words[i]);
+        if (copy[i] == NULL) {
+            while (i-- > 0)
+                free(copy[i]);
+            free(copy);
+            copy = NULL;
+        }
+    }
+    return copy;
+}
+
+static void free_words(char **words)
+{
+    for (size_t i = 0; words != NULL && words[i] != NULL; i++)
+        free(words[i]);
+    free(words);
+}
+
+/* Gives back what custody_create made, however far it came. */
+static void custody_free(struct custody *custody)
+{
+    lock_acquire(&custody->lock);
+    for (enum ward_state state = WARD_QUEUED; state < WARD_STATE_COUNT; state++) {
+        while (custody->wards.in_state[state].first != NULL)
+            forget_held(custody, LIST_OWNER(custody->wards.in_state[state].first, struct ward, state_node));
+    }
+    lock_release(&custody->lock);
+    link_leave(&custody->link);
+    if (custody->wake_fd >= 0)
+        close(custody->wake_fd);
+    if (custody->epoll_fd >= 0)
+        close(custody->epoll_fd);
+    lock_fini(&custody->lock);
+    free_words(custody->arguments);
+    free(custody->program);
+    free(custody);
+}
+
+static struct status prepare(struct custody *custody, const struct custody_settings *settings)
+{
+    custody->program = strdup(settings->program);
+    custody->arguments = copy_words(settings->arguments);
+    if (custody->program == NULL || custody->arguments == NULL)
+        return status_make(STATUS_UNAVAILABLE, "cannot start the custodian: no memory");
+    custody->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    custody->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (custody->epoll_fd < 0 || custody->wake_fd < 0)
+        return status_make(STATUS_UNAVAILABLE, "cannot start the custodian: %s", strerror(errno));
+    /* What a dead custodian leaves behind must become ours. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        return status_make(STATUS_UNAVAILABLE, "cannot become a subreaper: %s", strerror(errno));
+    return listen_to(custody, custody->wake_fd, TAG_WAKE);
+}
+
+/* Starts the first one and waits for its first word. */
+static struct status await_custodian(struct custody *custody)
+{
+    struct status status = start_custodian(custody, clock_now_ns());
+
+    if (!status_is_ok(&status))
+        return status;
+    while (custody->state == CUSTODIAN_STARTING || custody->state == CUSTODIAN_LEAVING)
+        take_turn(custody);
+    if (custody->state != CUSTODIAN_READY)
+        return status_make(STATUS_UNAVAILABLE, "cannot start the custodian %s: %s", custody->program,
+                           custody->death.message);
+    return status_ok();
+}
+
+struct status custody_create(const struct custody_settings *settings, const struct custody_events *events,
+                             void *context, struct custody **custody_out)
+{
+    struct custody *custody = calloc(1, sizeof *custody);
+    struct status status;
+
+    if (custody == NULL)
+        return status_make(STATUS_UNAVAILABLE, "cannot start the custodian: no memory");
+    lock_init(&custody->lock, "custody");
+    custody->term_grace_ms = settings->term_grace_ms;
+    custody->events = *events;
+    custody->context = context;
+    custody->epoll_fd = custody->wake_fd = -1;
+    custody->link = LINK_NONE;
+    custody->state_due_ns = custody->stop_due_ns = custody->sweep_due_ns = NEVER_NS;
+    status = prepare(custody, settings);
+    if (status_is_ok(&status))
+        status = await_custodian(custody);
+    if (status_is_ok(&status)) {
+        status = thread_start(&custody->thread, "custody", STACK_SIZE, custody_run, custody);
+        if (!status_is_ok(&status))
+            link_discard(&custody->link);
+    }
+    if (!status_is_ok(&status)) {
+        custody_free(custody);
+        return status;
+    }
+    *custody_out = custody;
+    return status;
+}
+
+void custody_destroy(struct custody *custody)
+{
+    if (custody == NULL)
+        return;
+    lock_acquire(&custody->lock);
+    custody->stopping = true;
+    lock_release(&custody->lock);
+    wake(custody);
+    thread_join(custody->thread);
+    custody_free(custody);
+}
+
+/* ---- what callers want ---- */
+
+/* Puts the ward where the thread will see what is wanted of it. */
+static void enqueue_held(struct custody *custody, struct ward *ward) REQUIRES(custody->lock)
+{
+    switch (ward->state) {
+    case WARD_QUEUED:
+        list_move(&custody->wards.refused, &ward->queue_node);
+        break;
+    case WARD_SENT:
+    case WARD_UP:
+        if (ward->queue_node.list == NULL)
+            list_push_back(&custody->wards.outbox, &ward->queue_node);
+        break;
+    case WARD_ORPHANED: /* is being killed */
+    case WARD_GONE:
+    case WARD_STATE_COUNT:
+        break;
+    }
+}
+
+void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd)
+{
+    struct ward *ward;
+
+    INVARIANT(worker_id != 0 && worker_id < TAG_PIDFD);
+    lock_acquire(&custody->lock);
+    ward = wards_add(&custody->wards, worker_id);
+    if (ward != NULL) {
+        ward->start_fds[ORDER_HOME] = home_fd;
+        ward->launch_error = ward_open_channel(ward);
+        list_push_back(ward->launch_error == 0 ? &custody->wards.outbox : &custody->wards.refused, &ward->queue_node);
+    }
+    lock_release(&custody->lock);
+    if (ward == NULL) {
+        struct status cause = status_make(STATUS_UNAVAILABLE, "cannot start a worker: no memory");
+
+        close(home_fd);
+        custody->events.gone(custody->context, worker_id, &cause);
+        return;
+    }
+    wake(custody);
+}
+
+void custody_kill(struct custody *custody, uint64_t worker_id)
+{
+    struct ward *ward;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    if (ward != NULL) {
+        ward->kill_wanted = true;
+        enqueue_held(custody, ward);
+    }
+    lock_release(&custody->lock);
+    wake(custody);
+}
+
+void custody_end(struct custody *custody, uint64_t worker_id)
+{
+    struct ward *ward;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    if (ward != NULL && ward->state == WARD_GONE) {
+        forget_held(custody, ward);
+    } else if (ward != NULL) {
+        unwatch_held(custody, ward);
+        ward_close_channel(ward);
+        ward->ended = ward->end_wanted = true;
+        enqueue_held(custody, ward);
+    }
+    lock_release(&custody->lock);
+    wake(custody);
+}
+
+void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn)
+{
+    struct ward *ward;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    /* Whoever comes late, with an idleness that is over, must not take the present one's place. */
+    if (ward != NULL && ward->answer_fd >= 0 && turn >= ward->watch_turn) {
+        ward->watch_turn = turn;
+        watch_held(custody, ward);
+    }
+    lock_release(&custody->lock);
+}
+
+int32_t custody_custodian_pid(struct custody *custody)
+{
+    int32_t pid;
+
+    lock_acquire(&custody->lock);
+    pid = custody->custodian_pid;
+    lock_release(&custody->lock);
+    return pid;
+}

@@ -1,0 +1,65 @@
+/* The daemon's end of the custodian: asks it for workers and hears of their ends.
+ *
+ * The custodian is a process of its own (server/custody/custodian/) that starts, watches and reaps workers.  It is
+ * spoken to over one SOCK_SEQPACKET pair with small fixed messages (protocol.h); descriptors travel as SCM_RIGHTS.
+ * When it dies, every group is killed and reaped here (probed is a child subreaper), all its workers are reported gone,
+ * and another is started.
+ *
+ * A worker's channel is two pipes whose other ends only the worker holds; they are ours from `up` (in fact from launch)
+ * until custody_end closes them, which nobody asks for while a lease holds them.
+ *
+ * Threads: any; nothing here blocks.  One thread of its own ("custody") does the sending, hears the custodian and
+ *          watches idle workers; it calls the events with no lock held.
+ * Locks:   one, a leaf. */
+#ifndef SERVER_CUSTODY_CUSTODY_H
+#define SERVER_CUSTODY_CUSTODY_H
+
+#include "proto/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct custody;
+
+struct custody_settings {
+    const char *program;          /* path of probed-custodian; lent during custody_create */
+    const char *const *arguments; /* its argv behind argv[0], NULL-terminated: the daemon's own flags */
+    uint64_t term_grace_ms;       /* between SIGTERM and SIGKILL of a worker's group */
+};
+
+struct custody_events {
+    /* The worker runs (it was exec'd).  The descriptors stay custody's; they are open until custody_end. */
+    void (*up)(void *context, uint64_t worker_id, int32_t pid, int request_fd, int answer_fd, uint64_t spawn_ns);
+    /* Reaped, or never started; exactly once per custody_launch.  The channel stays open until custody_end. */
+    void (*gone)(void *context, uint64_t worker_id, const struct status *cause);
+    /* A watched worker has bytes or end of file for nobody, unless its `turn` (of the latest custody_watch) is over:
+     * that is for the engine to say, since a watch goes on during a lease.  At most once per custody_watch. */
+    void (*spoke)(void *context, uint64_t worker_id, uint64_t turn);
+};
+
+/* Starts the custodian and waits until it says that it is ready.  By the main thread.  UNAVAILABLE with the cause.
+ * `events` and `context` are lent until custody_destroy. */
+MUST_USE struct status custody_create(const struct custody_settings *settings, const struct custody_events *events,
+                                      void *context, struct custody **custody_out);
+
+/* Kills what is left, waits for every end (bounded by two seconds), ends the custodian.  No event comes after it. */
+void custody_destroy(struct custody *custody);
+
+/* Starts the worker command in this directory.  Takes home_fd.  The outcome comes as `up` or `gone`. */
+void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd);
+
+/* SIGKILL to the group at once; the channel is left alone. */
+void custody_kill(struct custody *custody, uint64_t worker_id);
+
+/* Closes the channel (its end of file asks the worker to finish), sends TERM to the group, KILL after the grace.  Also
+ * for a worker that is gone already, or not up yet. */
+void custody_end(struct custody *custody, uint64_t worker_id);
+
+/* From now on the next byte or end of file on answer_fd is reported once, with this turn. */
+void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn);
+
+/* For status: the custodian's pid; how often it was started. */
+int32_t custody_custodian_pid(struct custody *custody);
+
+#endif

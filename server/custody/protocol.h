@@ -1,0 +1,60 @@
+/* What probed and its custodian say to each other, and how a message is sent and received.
+ *
+ * One SOCK_SEQPACKET pair, small fixed messages, each with the version first: orders go down, reports come up.
+ * Descriptors travel with ORDER_START as SCM_RIGHTS.  No message carries a command, a path or a variable: what is
+ * started, the custodian knows from its own reading of the configuration.
+ *
+ * The first report is REPORT_READY.  Each ORDER_START is answered by REPORT_UP and, later, REPORT_GONE, or by
+ * REPORT_GONE alone.  An order for a worker that is gone is ignored: its report is on the way.  Whoever hears what is
+ * not here takes the other for broken and lets the socket go, which ends everything (README.md).
+ *
+ * Threads: one at a time an end.  Nothing here blocks, unless PROTOCOL_WAIT is asked for. */
+#ifndef SERVER_CUSTODY_PROTOCOL_H
+#define SERVER_CUSTODY_PROTOCOL_H
+
+#include "proto/compiler.h"
+#include "proto/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PROTOCOL_VERSION = 1,
+    PROTOCOL_SOCKET_FD = 3 /* where the custodian finds its end */
+};
+
+enum order_kind { ORDER_START = 1, ORDER_KILL, ORDER_END };
+
+/* What comes with ORDER_START, in this order: the home (O_PATH), the worker's standard input and standard output. */
+enum order_descriptor { ORDER_HOME, ORDER_REQUEST, ORDER_ANSWER, ORDER_DESCRIPTOR_COUNT };
+
+struct order {
+    uint32_t version;
+    uint32_t kind; /* enum order_kind */
+    uint64_t worker_id;
+    uint64_t grace_ms; /* ORDER_END: between TERM and KILL */
+};
+
+enum report_kind { REPORT_READY = 1, REPORT_UP, REPORT_GONE };
+
+struct report {
+    uint32_t version;
+    uint32_t kind; /* enum report_kind */
+    uint64_t worker_id;
+    uint64_t spawn_ns;               /* REPORT_UP: from the order to the worker's first instruction */
+    int32_t pid;                     /* REPORT_UP */
+    char cause[STATUS_MESSAGE_SIZE]; /* REPORT_GONE: why, for a person; terminated */
+};
+
+enum protocol_patience { PROTOCOL_NOW, PROTOCOL_WAIT };
+
+/* Lends `fds`.  0, EAGAIN (no room at present), or the errno of a socket that is of no more use. */
+MUST_USE int protocol_send_order(int socket, const struct order *order, const int *fds, size_t fd_count);
+MUST_USE int protocol_send_report(int socket, const struct report *report, enum protocol_patience patience);
+
+/* 0, EAGAIN (nothing there), ECONNRESET (the other end is closed), EPROTO (no message of ours), or another errno.
+ * The descriptors are given, close-on-exec; all are -1 unless every one of them arrived. */
+MUST_USE int protocol_receive_order(int socket, struct order *order_out, int fds_out[ORDER_DESCRIPTOR_COUNT]);
+MUST_USE int protocol_receive_report(int socket, struct report *report_out);
+
+#endif
