@@ -1,0 +1,225 @@
+/* The handlers: a stack of idle ones, and a thread for each that was ever needed at once. */
+#include "server/work/work.h"
+
+#include "server/base/clock.h"
+#include "server/base/invariant.h"
+#include "server/threads/lock.h"
+#include "server/threads/thread.h"
+#include "server/work/dialogue.h"
+#include "server/work/request.h"
+#include "server/work/usage.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+/* A handler that hands its outcome back is still busy when the engine has already leased its worker again, so there can
+ * be one more for each lease. */
+enum { HANDLERS_PER_LEASE = 2 };
+
+/* The dialogue's chunk and the mapping's arena are 24 KiB, the parser goes 64 levels deep; what an outcome sets off
+ * (replies, further leases, orders) runs on this stack as well. */
+enum { STACK_SIZE = 256 * 1024 };
+
+struct handler {
+    /* Fixed at create. */
+    struct work *work;
+    struct condition wake;
+
+    /* Guarded by work->lock. */
+    pthread_t thread;
+    struct handler *next;       /* in work->all */
+    struct engine_lease *lease; /* lent; NULL: nothing to do */
+    struct handler *next_idle;  /* below it on the stack */
+};
+
+struct work {
+    /* Fixed at create. */
+    work_returned *returned;
+    void *context;
+
+    /* Guarded by lock. */
+    struct lock lock;
+    struct work_settings settings;
+    struct handler *all;
+    size_t handler_count;
+    struct handler *idle; /* the top of the stack: most recently idle */
+    bool closing;
+};
+
+/* ---- one lease ---- */
+
+static struct lease_outcome ask(const struct engine_lease *lease, const struct work_settings *settings)
+{
+    struct lease_outcome outcome = {.status = status_ok()};
+    struct text request = TEXT_EMPTY;
+    struct dialogue_answer answer;
+    struct usage_receipt receipt;
+
+    request_write(lease, settings->run_ms, &request);
+    if (request.failed) {
+        text_wipe(&request);
+        outcome.end = LEASE_BREACHED;
+        outcome.status = status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to write the worker's request");
+        return outcome;
+    }
+    outcome.end = dialogue_ask(lease->channel, &request, settings->answer_line_size_max, lease->run_deadline_ns,
+                               &answer, &outcome.status);
+    text_wipe(&request); /* the api_key was in it */
+    if (outcome.end != LEASE_ANSWERED)
+        return outcome;
+    receipt = (struct usage_receipt){.probe_ns = answer.probe_ns, .wall_ms = clock_wall_ms()};
+    outcome.end =
+        usage_from_line(lease, text_string(&answer.line), answer.line.size, &receipt, &outcome.answer, &outcome.status);
+    text_fini(&answer.line);
+    return outcome;
+}
+
+/* ---- handlers ---- */
+
+static void run_handler(void *context)
+{
+    struct handler *handler = context;
+    struct work *work = handler->work;
+
+    lock_acquire(&work->lock);
+    handler->thread = pthread_self(); /* known before its first lease is back, and so before work_destroy */
+    handler->next = work->all;
+    work->all = handler;
+    for (;;) {
+        struct engine_lease *lease = handler->lease;
+
+        if (lease != NULL) {
+            struct work_settings settings = work->settings;
+            struct lease_outcome outcome;
+
+            lock_release(&work->lock);
+            outcome = ask(lease, &settings);
+            work->returned(work->context, lease, &outcome);
+            lock_acquire(&work->lock);
+            handler->lease = NULL;
+            handler->next_idle = work->idle;
+            work->idle = handler;
+        } else if (work->closing) {
+            break;
+        } else {
+            condition_wait(&handler->wake, &work->lock, UINT64_MAX);
+        }
+    }
+    lock_release(&work->lock);
+}
+
+static void destroy_handler(struct handler *handler)
+{
+    condition_fini(&handler->wake);
+    free(handler);
+}
+
+/* Starts a handler with the lease in its hands. */
+static struct status start_handler(struct work *work, struct engine_lease *lease)
+{
+    struct handler *handler = calloc(1, sizeof *handler);
+    pthread_t thread; /* the handler notes its own */
+    struct status status;
+
+    if (handler == NULL)
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for a handler");
+    handler->work = work;
+    handler->lease = lease;
+    condition_init(&handler->wake);
+    status = thread_start(&thread, "handler", STACK_SIZE, run_handler, handler);
+    if (!status_is_ok(&status))
+        destroy_handler(handler);
+    return status;
+}
+
+/* Counts a handler that is about to be started; RESOURCE_EXHAUSTED when there are as many as there may be. */
+static struct status admit_handler_held(struct work *work) REQUIRES(work->lock)
+{
+    size_t count_max = work->settings.handler_count_max * HANDLERS_PER_LEASE;
+
+    lock_assert_held(&work->lock);
+    if (work->handler_count >= count_max)
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "all %zu handlers are busy", work->handler_count);
+    work->handler_count++;
+    return status_ok();
+}
+
+void work_take(struct work *work, struct engine_lease *lease)
+{
+    struct handler *handler;
+    struct status status = status_ok();
+
+    lock_acquire(&work->lock);
+    INVARIANT(!work->closing);
+    handler = work->idle;
+    if (handler != NULL) {
+        work->idle = handler->next_idle;
+        handler->lease = lease;
+        condition_signal(&handler->wake);
+    } else {
+        status = admit_handler_held(work);
+    }
+    lock_release(&work->lock);
+    if (handler != NULL)
+        return;
+
+    if (status_is_ok(&status)) {
+        status = start_handler(work, lease);
+        if (status_is_ok(&status))
+            return;
+        lock_acquire(&work->lock);
+        work->handler_count--;
+        lock_release(&work->lock);
+    }
+    work->returned(work->context, lease, &(struct lease_outcome){.end = LEASE_STRAY, .status = status});
+}
+
+/* ---- life ---- */
+
+struct status work_create(const struct work_settings *settings, work_returned *returned, void *context,
+                          struct work **work_out)
+{
+    struct work *work = calloc(1, sizeof *work);
+
+    if (work == NULL)
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the handlers");
+    json_object_seed(0); /* before several threads parse, as jansson's manual asks */
+    work->settings = *settings;
+    work->returned = returned;
+    work->context = context;
+    lock_init(&work->lock, "work");
+    *work_out = work;
+    return status_ok();
+}
+
+void work_settings_changed(struct work *work, const struct work_settings *settings)
+{
+    lock_acquire(&work->lock);
+    if (settings->handler_count_max > work->settings.handler_count_max)
+        work->settings.handler_count_max = settings->handler_count_max;
+    work->settings.answer_line_size_max = settings->answer_line_size_max;
+    work->settings.run_ms = settings->run_ms;
+    lock_release(&work->lock);
+}
+
+void work_destroy(struct work *work)
+{
+    if (work == NULL)
+        return;
+    lock_acquire(&work->lock);
+    work->closing = true;
+    for (struct handler *handler = work->all; handler != NULL; handler = handler->next)
+        condition_signal(&handler->wake);
+    lock_release(&work->lock);
+
+    while (work->all != NULL) {
+        struct handler *handler = work->all;
+
+        work->all = handler->next;
+        thread_join(handler->thread);
+        INVARIANT(handler->lease == NULL);
+        destroy_handler(handler);
+    }
+    lock_fini(&work->lock);
+    free(work);
+}
