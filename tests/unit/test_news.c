@@ -1,0 +1,336 @@
+/* The publisher, with a source the test fills and real sockets in a fresh folder. */
+#include "server/news/news.h"
+
+#include "gen/probed/v1/probe.pb-c.h"
+#include "proto/topic.h"
+#include "server/base/clock.h"
+#include "server/threads/lock.h"
+#include "tests/support/check_main.h"
+
+#include <nng/nng.h>
+#include <nng/protocol/pubsub0/sub.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ITEM_COUNT_MAX = 64, HEARTBEAT_MS = 50, RECEIVE_MS = 10000 };
+
+/* What the engine is to the publisher. */
+static struct {
+    struct lock lock;
+    struct condition changed;
+    struct engine_news items[ITEM_COUNT_MAX];
+    size_t item_count, taken_count;
+    struct engine_head head;
+    size_t head_count;
+    uint64_t epoch;
+    size_t answered_count;
+    bool refuses; /* whoever comes from now on */
+    size_t judged_count;
+} source;
+
+static char folder[64], url[96];
+static struct news *news;
+
+static bool next(void *context, struct engine_news *news_out)
+{
+    bool found;
+
+    (void)context;
+    lock_acquire(&source.lock);
+    found = source.taken_count < source.item_count;
+    if (found)
+        *news_out = source.items[source.taken_count++];
+    lock_release(&source.lock);
+    return found;
+}
+
+static size_t heads(void *context, uint64_t since_ns, struct engine_head *heads_out, size_t head_count_max,
+                    bool *more_out)
+{
+    size_t count;
+
+    (void)context;
+    (void)since_ns;
+    ck_assert_uint_ge(head_count_max, 1);
+    *more_out = false;
+    lock_acquire(&source.lock);
+    heads_out[0] = source.head;
+    count = source.head_count;
+    lock_release(&source.lock);
+    return count;
+}
+
+static uint64_t epoch(void *context)
+{
+    uint64_t now;
+
+    (void)context;
+    lock_acquire(&source.lock);
+    now = source.epoch;
+    lock_release(&source.lock);
+    return now;
+}
+
+static void answered(void *context, struct engine_call *call)
+{
+    (void)context;
+    lock_acquire(&source.lock);
+    source.answered_count++;
+    call->result.status = status_ok();
+    condition_broadcast(&source.changed);
+    lock_release(&source.lock);
+}
+
+static bool admits(void *context, uint32_t uid)
+{
+    bool admitted;
+
+    (void)context;
+    (void)uid;
+    lock_acquire(&source.lock);
+    admitted = !source.refuses;
+    source.judged_count++;
+    condition_broadcast(&source.changed);
+    lock_release(&source.lock);
+    return admitted;
+}
+
+static void setup(void)
+{
+    static const struct news_source functions = {.next = next, .heads = heads, .epoch = epoch, .answered = answered};
+    const char *urls[] = {url};
+    struct news_settings settings = {
+        .urls = urls, .url_count = 1, .ipc_mode = 0600, .admits = admits, .heartbeat_ns = HEARTBEAT_MS * NS_PER_MS};
+    struct status status;
+
+    snprintf(folder, sizeof folder, "/tmp/probed-news-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(url, sizeof url, "ipc://%s/events.sock", folder);
+    lock_init(&source.lock, "source");
+    condition_init(&source.changed);
+    source.epoch = 7;
+    status = news_create(&settings, &functions, NULL, &news);
+    ck_assert_msg(status_is_ok(&status), "%s", status.message);
+}
+
+static void teardown(void)
+{
+    news_destroy(news);
+    nng_fini();
+    ck_assert_int_eq(rmdir(folder), 0); /* and so no socket file is left */
+}
+
+static nng_socket subscribe(const char *topic)
+{
+    nng_socket socket;
+
+    ck_assert_int_eq(nng_sub0_open(&socket), 0);
+    ck_assert_int_eq(nng_socket_set(socket, NNG_OPT_SUB_SUBSCRIBE, topic, strlen(topic)), 0);
+    ck_assert_int_eq(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, RECEIVE_MS), 0);
+    ck_assert_int_eq(nng_dial(socket, url, NULL, 0), 0);
+    return socket;
+}
+
+static nng_msg *receive(nng_socket socket)
+{
+    nng_msg *message;
+
+    ck_assert_int_eq(nng_recvmsg(socket, &message, 0), 0);
+    return message;
+}
+
+static Probed__V1__Heartbeat *receive_beat(nng_socket socket)
+{
+    nng_msg *message = receive(socket);
+    size_t topic = topic_size(nng_msg_body(message), nng_msg_len(message));
+    Probed__V1__Heartbeat *beat =
+        probed__v1__heartbeat__unpack(NULL, nng_msg_len(message) - topic, (uint8_t *)nng_msg_body(message) + topic);
+
+    ck_assert_uint_eq(topic, strlen(TOPIC_BEAT));
+    ck_assert_ptr_nonnull(beat);
+    nng_msg_free(message);
+    return beat;
+}
+
+static void add_item(enum engine_news_kind kind, uint64_t generation, struct engine_call *call)
+{
+    struct engine_news *item;
+
+    lock_acquire(&source.lock);
+    item = &source.items[source.item_count++];
+    item->kind = kind;
+    item->fence = (struct fence){source.epoch, generation};
+    item->cause = CAUSE_REQUESTED;
+    item->call = call;
+    snprintf(item->home, sizeof item->home, "/h/a");
+    snprintf(item->reason, sizeof item->reason, "rotated");
+    lock_release(&source.lock);
+    news_wake(news);
+}
+
+static void await(const size_t *counter, size_t count)
+{
+    lock_acquire(&source.lock);
+    while (*counter < count)
+        ck_assert(condition_wait(&source.changed, &source.lock, clock_now_ns() + RECEIVE_MS * NS_PER_MS));
+    lock_release(&source.lock);
+}
+
+START_TEST(heartbeats_count_up_and_name_the_homes_that_changed)
+{
+    nng_socket socket;
+    Probed__V1__Heartbeat *first, *second;
+
+    lock_acquire(&source.lock);
+    snprintf(source.head.home, sizeof source.head.home, "/h/a");
+    source.head.generation = 9;
+    source.head_count = 1;
+    lock_release(&source.lock);
+    socket = subscribe(TOPIC_BEAT);
+    do {
+        first = receive_beat(socket);
+        if (first->n_recent > 0)
+            break;
+        probed__v1__heartbeat__free_unpacked(first, NULL); /* from before the change */
+    } while (true);
+    second = receive_beat(socket);
+    ck_assert_uint_eq(first->epoch, 7);
+    ck_assert_uint_eq(second->beat, first->beat + 1);
+    ck_assert_uint_eq(first->interval_ms, HEARTBEAT_MS);
+    ck_assert_uint_eq(second->n_recent, 1);
+    ck_assert_str_eq(second->recent[0]->home, "/h/a");
+    ck_assert_uint_eq(second->recent[0]->generation, 9);
+    probed__v1__heartbeat__free_unpacked(first, NULL);
+    probed__v1__heartbeat__free_unpacked(second, NULL);
+    nng_close(socket);
+}
+END_TEST
+
+START_TEST(events_of_a_home_come_in_order_under_its_topic_and_their_calls_are_answered)
+{
+    static struct engine_call calls[ITEM_COUNT_MAX];
+    nng_socket socket = subscribe("home:/h/a\n");
+    nng_socket beats = subscribe(TOPIC_BEAT);
+
+    /* A beat that arrived shows that the publisher has the second subscriber, which dialled after the first. */
+    probed__v1__heartbeat__free_unpacked(receive_beat(beats), NULL);
+    for (uint64_t i = 0; i < 16; i++)
+        add_item(ENGINE_NEWS_EVENT, i + 2, &calls[i]);
+    for (uint64_t i = 0; i < 16; i++) {
+        nng_msg *message = receive(socket);
+        size_t topic = topic_size(nng_msg_body(message), nng_msg_len(message));
+        Probed__V1__CredentialEvent *event = probed__v1__credential_event__unpack(
+            NULL, nng_msg_len(message) - topic, (uint8_t *)nng_msg_body(message) + topic);
+
+        ck_assert_ptr_nonnull(event);
+        ck_assert_uint_eq(event->fence->generation, i + 2);
+        ck_assert_uint_eq(event->fence->epoch, 7);
+        ck_assert_str_eq(event->home, "/h/a");
+        ck_assert_str_eq(event->reason, "rotated");
+        ck_assert_int_eq(event->cause, PROBED__V1__CAUSE__CAUSE_REQUESTED);
+        ck_assert_int_gt(event->at_ms, 0);
+        probed__v1__credential_event__free_unpacked(event, NULL);
+        nng_msg_free(message);
+    }
+    await(&source.answered_count, 16);
+    nng_close(socket);
+    nng_close(beats);
+}
+END_TEST
+
+START_TEST(a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one)
+{
+    static struct engine_call call;
+    nng_socket socket = subscribe(TOPIC_BEAT);
+    Probed__V1__Heartbeat *beat;
+
+    probed__v1__heartbeat__free_unpacked(receive_beat(socket), NULL);
+    lock_acquire(&source.lock);
+    source.epoch = 8;
+    lock_release(&source.lock);
+    add_item(ENGINE_NEWS_BEAT, 1, &call);
+    await(&source.answered_count, 1);
+    do {
+        beat = receive_beat(socket);
+        if (beat->epoch == 8)
+            break;
+        probed__v1__heartbeat__free_unpacked(beat, NULL);
+    } while (true);
+    ck_assert_uint_eq(beat->beat, 1);
+    probed__v1__heartbeat__free_unpacked(beat, NULL);
+    nng_close(socket);
+}
+END_TEST
+
+START_TEST(a_peer_that_is_not_admitted_hears_nothing_and_is_not_counted)
+{
+    nng_socket friend = subscribe(TOPIC_BEAT), stranger;
+    nng_msg *message;
+    struct news_counts counts;
+
+    await(&source.judged_count, 1);
+    lock_acquire(&source.lock);
+    source.refuses = true;
+    lock_release(&source.lock);
+    stranger = subscribe("");
+    await(&source.judged_count, 2);
+    probed__v1__heartbeat__free_unpacked(receive_beat(friend), NULL);
+    probed__v1__heartbeat__free_unpacked(receive_beat(friend), NULL);
+    ck_assert_int_eq(nng_recvmsg(stranger, &message, NNG_FLAG_NONBLOCK), NNG_EAGAIN);
+    nng_close(stranger);
+    /* A refused pipe is counted until nng's reaper has it; a beat or two later it has. */
+    do {
+        probed__v1__heartbeat__free_unpacked(receive_beat(friend), NULL);
+        news_look(news, &counts);
+    } while (counts.subscribers != 1);
+    nng_close(friend);
+}
+END_TEST
+
+START_TEST(what_is_in_the_outbox_at_the_end_is_published_and_answered)
+{
+    static struct engine_call calls[8];
+
+    lock_acquire(&source.lock);
+    for (size_t i = 0; i < 8; i++)
+        source.items[source.item_count++] =
+            (struct engine_news){.kind = ENGINE_NEWS_EVENT, .home = "/h/a", .call = &calls[i]};
+    lock_release(&source.lock);
+    news_destroy(news);
+    news = NULL;
+    ck_assert_uint_eq(source.answered_count, 8);
+}
+END_TEST
+
+START_TEST(a_socket_that_cannot_be_opened_is_named)
+{
+    static const struct news_source functions = {.next = next, .heads = heads, .epoch = epoch, .answered = answered};
+    const char *urls[] = {"ipc:///nowhere/at/all.sock"};
+    struct news_settings settings = {
+        .urls = urls, .url_count = 1, .ipc_mode = 0600, .admits = admits, .heartbeat_ns = NS_PER_S};
+    struct news *other;
+    struct status status = news_create(&settings, &functions, NULL, &other);
+
+    ck_assert_int_eq(status.code, STATUS_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(status.message, "ipc:///nowhere/at/all.sock"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("news");
+    TCase *tcase = tcase_create("publisher");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 30);
+    tcase_add_test(tcase, heartbeats_count_up_and_name_the_homes_that_changed);
+    tcase_add_test(tcase, events_of_a_home_come_in_order_under_its_topic_and_their_calls_are_answered);
+    tcase_add_test(tcase, a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one);
+    tcase_add_test(tcase, a_peer_that_is_not_admitted_hears_nothing_and_is_not_counted);
+    tcase_add_test(tcase, what_is_in_the_outbox_at_the_end_is_published_and_answered);
+    tcase_add_test(tcase, a_socket_that_cannot_be_opened_is_named);
+    suite_add_tcase(suite, tcase);
+    return check_main(suite);
+}
