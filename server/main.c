@@ -1,0 +1,416 @@
+/* The daemon's program: builds the floors bottom up, waits for a signal, takes them down in reverse. */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/secret.h"
+#include "server/base/text.h"
+#include "server/config.h"
+#include "server/edge/edge.h"
+#include "server/edge/nng_start.h"
+#include "server/edge/socket_path.h"
+#include "server/service/service.h"
+#include "server/shell/shell.h"
+#include "server/threads/thread.h"
+
+#include <nng/nng.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    HOMES_WAIT_MS = 200,      /* for resolvers at the end; a hung one is left behind */
+    STOP_SECONDS_MAX = 10,    /* beyond the grace: then the process ends itself */
+    SIGNAL_DRAINED = SIGUSR2, /* from the drainer thread to main */
+};
+
+/* Everything that is up, in order of building. */
+struct daemon {
+    struct config config;
+    char libexec_dir[LIMIT_HOME_SIZE_MAX + 1];
+    int argc;
+    char **argv;
+    struct socket_claims *claims;
+    struct homes *homes;
+    struct service *service;
+    struct shell *shell;
+    struct edge *edge;
+    bool stopped; /* shell_stop was called */
+    bool emptied; /* and said that nothing is left */
+};
+
+/* ---- settings, as each room wants them ---- */
+
+static struct engine_settings engine_settings(const struct config *config)
+{
+    return (struct engine_settings){
+        .homes_max = config->server.homes_max,
+        .workers_per_home = config->pool.workers_per_home,
+        .workers_max = config->pool.workers_max,
+        .reserve_per_home = config->pool.reserve_per_home,
+        .reserve_wait_ns = config->pool.reserve_wait_ms * NS_PER_MS,
+        .queue_per_home = config->pool.queue_per_home,
+        .queue_max = config->pool.queue_max,
+        .idle_ns_max = config->pool.idle_ms * NS_PER_MS,
+        .lifetime_ns = config->pool.lifetime_ms * NS_PER_MS,
+        .requests_max = config->pool.requests_max,
+        .run_ns_max = config->probe.run_ms * NS_PER_MS,
+        .cache_ttl_ns = config->probe.cache_ttl_ms * NS_PER_MS,
+        .cache_entries_max = config->probe.cache_entries,
+        .cache_bytes_max = config->probe.cache_bytes,
+        .failure_ttl_ns = config->probe.failure_ttl_ms * NS_PER_MS,
+    };
+}
+
+static struct work_settings work_settings(const struct config *config)
+{
+    return (struct work_settings){
+        .handler_count_max = config->pool.workers_max,
+        .answer_line_size_max = config->worker.reply_bytes_max,
+        .run_ms = config->probe.run_ms,
+    };
+}
+
+/* Whether others than root and the daemon's uid may call: then the sockets are open and the peer's uid decides. */
+static bool serves_others(const struct config *config)
+{
+    return config->server.allow_uids.count + config->server.admin_uids.count > 0;
+}
+
+static int ipc_mode(const struct config *config)
+{
+    return serves_others(config) ? 0666 : 0600;
+}
+
+/* ---- start ---- */
+
+/* The folder of this program: the custodian and the built-in worker lie beside it. */
+static void find_libexec_dir(struct daemon *daemon)
+{
+    ssize_t size = readlink("/proc/self/exe", daemon->libexec_dir, sizeof daemon->libexec_dir - 1);
+    char *slash;
+
+    daemon->libexec_dir[size < 0 ? 0 : size] = '\0';
+    slash = strrchr(daemon->libexec_dir, '/');
+    if (slash != NULL)
+        *slash = '\0';
+}
+
+/* No core file (an api_key may be in memory), as many descriptors as the system lets us have. */
+static void set_limits(void)
+{
+    const struct rlimit no_core = {0, 0};
+    struct rlimit descriptors;
+
+    umask(077);
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+        descriptors.rlim_cur = descriptors.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
+}
+
+/* Before any thread: all of them inherit it.  A fault's own signals stay as they are. */
+static void block_signals(void)
+{
+    sigset_t blocked;
+
+    sigfillset(&blocked);
+    sigdelset(&blocked, SIGSEGV);
+    sigdelset(&blocked, SIGBUS);
+    sigdelset(&blocked, SIGFPE);
+    sigdelset(&blocked, SIGILL);
+    sigdelset(&blocked, SIGABRT);
+    sigdelset(&blocked, SIGALRM); /* the last resort of a stop that hangs: its default ends the process */
+    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+}
+
+static struct status create_shell(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    char custodian[sizeof daemon->libexec_dir + sizeof "/probed-custodian"];
+    struct shell_settings settings = {
+        .engine = engine_settings(config),
+        .custody = {.program = custodian,
+                    .arguments = (const char *const *)(daemon->argv + 1),
+                    .term_grace_ms = config->pool.term_grace_ms},
+        .work = work_settings(config),
+        .news = {.urls = (const char *const *)config->server.publish.words,
+                 .url_count = config->server.publish.count,
+                 .ipc_mode = ipc_mode(config),
+                 .tcp_trust = config->server.tcp_trust,
+                 .heartbeat_ns = config->events.heartbeat_ms * NS_PER_MS},
+    };
+
+    snprintf(custodian, sizeof custodian, "%s/probed-custodian", daemon->libexec_dir);
+    return shell_create(&settings, daemon->homes, service_answered, daemon->service, &daemon->shell);
+}
+
+static struct status create_edge(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    struct edge_settings settings = {
+        .urls = (const char *const *)config->server.listen.words,
+        .url_count = config->server.listen.count,
+        .ipc_mode = ipc_mode(config),
+        .daemon_uid = geteuid(),
+        .allow_uids = config->server.allow_uids.uids,
+        .allow_uid_count = config->server.allow_uids.count,
+        .tcp_trust = config->server.tcp_trust,
+        .calls_max = config->server.calls_max,
+        .calls_per_uid = config->server.calls_per_uid,
+        .connections_per_uid = config->server.connections_per_uid,
+        .request_size_max = config->server.request_bytes_max,
+        .timeout_ns_max = config->probe.timeout_ms * NS_PER_MS,
+    };
+
+    return edge_create(&settings, daemon->service, daemon->homes, &daemon->edge);
+}
+
+static struct status create_homes(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    struct homes_settings settings = {
+        .daemon_uid = geteuid(),
+        .admin_uids = config->server.admin_uids.uids,
+        .admin_uid_count = config->server.admin_uids.count,
+        .roots = (const char *const *)config->server.homes_root.words,
+        .root_count = config->server.homes_root.count,
+    };
+
+    return homes_create(&settings, &daemon->homes);
+}
+
+static struct status create_service(struct daemon *daemon)
+{
+    struct service_settings settings = {.sandbox = "off"};
+
+    secret_random(&settings.fingerprint_key, sizeof settings.fingerprint_key);
+    return service_create(&settings, &daemon->service);
+}
+
+static struct status claim_sockets(struct daemon *daemon)
+{
+    const struct config_words *lists[] = {&daemon->config.server.listen, &daemon->config.server.publish};
+    struct status status = socket_claims_create(&daemon->claims);
+
+    for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
+        for (size_t i = 0; status_is_ok(&status) && i < lists[list]->count; i++)
+            status = socket_path_claim(daemon->claims, lists[list]->words[i], serves_others(&daemon->config));
+    }
+    return status;
+}
+
+/* Whatever was built when it fails is taken down by `stop`. */
+static struct status start(struct daemon *daemon)
+{
+    struct status status = claim_sockets(daemon);
+
+    if (status_is_ok(&status))
+        status = nng_start(daemon->config.server.nng_cpu);
+    if (status_is_ok(&status))
+        status = create_homes(daemon);
+    if (status_is_ok(&status))
+        status = create_service(daemon);
+    if (status_is_ok(&status))
+        status = create_shell(daemon);
+    if (status_is_ok(&status)) {
+        service_attach(daemon->service, daemon->shell, daemon->homes);
+        status = create_edge(daemon);
+    }
+    return status;
+}
+
+static void say_ready(const struct daemon *daemon)
+{
+    struct text unbuilt = TEXT_EMPTY;
+
+    for (const char *const *part = config_unbuilt(); *part != NULL; part++)
+        text_format(&unbuilt, "%s%s", unbuilt.size == 0 ? "" : "; ", *part);
+    log_write(LOG_INFO, "not built yet", LOG_FIELDS(log_text("parts", text_string(&unbuilt))));
+    text_fini(&unbuilt);
+    for (size_t i = 0; i < daemon->config.server.listen.count; i++)
+        log_write(LOG_INFO, "listening", LOG_FIELDS(log_text("url", daemon->config.server.listen.words[i])));
+    for (size_t i = 0; i < daemon->config.server.publish.count; i++)
+        log_write(LOG_INFO, "publishing", LOG_FIELDS(log_text("url", daemon->config.server.publish.words[i])));
+    log_write(
+        LOG_INFO, "ready",
+        LOG_FIELDS(log_text("version", PROBED_VERSION), log_number("pid", getpid()), log_text("nng", nng_version())));
+}
+
+/* ---- signals ---- */
+
+/* All or nothing: what can change while it runs does, when the whole configuration is good. */
+static void reload(struct daemon *daemon)
+{
+    struct config config;
+    enum config_mode mode;
+    struct engine_settings engine;
+    struct work_settings work;
+    struct status status = config_load("probed", daemon->argc, daemon->argv, daemon->libexec_dir, &config, &mode);
+
+    if (!status_is_ok(&status)) {
+        log_write(LOG_ERROR, "configuration kept as it was", LOG_FIELDS(log_text("cause", status.message)));
+        return;
+    }
+    engine = engine_settings(&config);
+    work = work_settings(&config);
+    shell_settings_changed(daemon->shell, &engine, &work);
+    log_setup("probed", (enum log_level)config.log.level, (enum log_format)config.log.format);
+    log_write(
+        LOG_INFO, "configuration read again",
+        LOG_FIELDS(log_text(
+            "applied",
+            "pool (term_grace_ms apart), probe (timeout_ms apart), worker.reply_bytes_max and log; the rest takes a "
+            "restart")));
+    config_fini(&config);
+}
+
+struct drainer {
+    struct daemon *daemon;
+    pthread_t main;
+    uint64_t due_ns;
+    atomic_bool done; /* tells our signal from a stranger's */
+};
+
+static void run_drainer(void *context)
+{
+    struct drainer *drainer = context;
+
+    shell_wait_drained(drainer->daemon->shell, drainer->due_ns);
+    atomic_store(&drainer->done, true);
+    pthread_kill(drainer->main, SIGNAL_DRAINED);
+}
+
+/* Until SIGTERM or SIGINT (true), or until it is drained. */
+static bool wait_for_end(struct daemon *daemon, const struct drainer *drainer)
+{
+    sigset_t waited;
+    int signal_number;
+
+    sigemptyset(&waited);
+    sigaddset(&waited, SIGTERM);
+    sigaddset(&waited, SIGINT);
+    sigaddset(&waited, SIGNAL_DRAINED);
+    sigaddset(&waited, SIGHUP);
+    for (;;) {
+        if (sigwait(&waited, &signal_number) != 0)
+            continue;
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            return true;
+        if (drainer != NULL && atomic_load(&drainer->done))
+            return false;
+        if (signal_number == SIGHUP && drainer == NULL)
+            reload(daemon);
+    }
+}
+
+/* From here on the process ends, whatever hangs. */
+static void arm_last_resort(const struct daemon *daemon)
+{
+    alarm((unsigned)(STOP_SECONDS_MAX + daemon->config.pool.term_grace_ms / 1000));
+}
+
+/* Once: a second wait would be as long as the first. */
+static void stop_shell(struct daemon *daemon)
+{
+    arm_last_resort(daemon);
+    if (daemon->shell != NULL && !daemon->stopped)
+        daemon->emptied = shell_stop(daemon->shell);
+    daemon->stopped = true;
+}
+
+/* Calls aboard may finish, until drain_ms or a second signal. */
+static void drain(struct daemon *daemon)
+{
+    struct drainer drainer = {.daemon = daemon,
+                              .main = pthread_self(),
+                              .due_ns = clock_now_ns() + daemon->config.server.drain_ms * NS_PER_MS};
+    pthread_t thread;
+    struct status status;
+
+    log_write(LOG_INFO, "draining", LOG_FIELDS(log_number("drain_ms", (int64_t)daemon->config.server.drain_ms)));
+    service_drain(daemon->service);
+    shell_drain(daemon->shell);
+    status = thread_start(&thread, "drainer", 0, run_drainer, &drainer);
+    if (!status_is_ok(&status)) {
+        log_write(LOG_WARN, "ending without waiting", LOG_FIELDS(log_text("cause", status.message)));
+        return;
+    }
+    if (wait_for_end(daemon, &drainer))
+        log_write(LOG_WARN, "second signal: ending at once", LOG_NO_FIELDS);
+    stop_shell(daemon); /* which ends the drainer's wait */
+    thread_join(thread);
+}
+
+/* In reverse; what was never built is NULL. */
+static void stop(struct daemon *daemon)
+{
+    stop_shell(daemon);
+    edge_close(daemon->edge);
+    if (daemon->shell != NULL && !daemon->emptied) {
+        log_write(LOG_WARN, "a worker or a file system hangs: ending without it", LOG_NO_FIELDS);
+        socket_claims_destroy(daemon->claims);
+        _exit(0); /* the custodian notices, and kills what is left */
+    }
+    homes_destroy(daemon->homes, HOMES_WAIT_MS * NS_PER_MS);
+    shell_destroy(daemon->shell);
+    edge_destroy(daemon->edge);
+    service_destroy(daemon->service);
+    nng_fini();
+    socket_claims_destroy(daemon->claims);
+}
+
+static int run(struct daemon *daemon)
+{
+    struct status status = start(daemon);
+
+    if (status_is_ok(&status)) {
+        say_ready(daemon);
+        wait_for_end(daemon, NULL);
+        drain(daemon);
+    }
+    stop(daemon);
+    if (!status_is_ok(&status)) {
+        fprintf(stderr, "probed: %s\n", status.message);
+        return 1;
+    }
+    log_write(LOG_INFO, "ended", LOG_NO_FIELDS);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon daemon; /* zero: nothing is up */
+    enum config_mode mode;
+    struct status status;
+    int result = 0;
+
+    daemon.argc = argc;
+    daemon.argv = argv;
+    find_libexec_dir(&daemon);
+    status = config_load("probed", argc, argv, daemon.libexec_dir, &daemon.config, &mode);
+    if (!status_is_ok(&status)) {
+        fprintf(stderr, "probed: %s\n", status.message);
+        return 2;
+    }
+    log_setup("probed", (enum log_level)daemon.config.log.level, (enum log_format)daemon.config.log.format);
+    if (mode == CONFIG_PRINT) {
+        config_print(&daemon.config, stdout);
+    } else if (mode == CONFIG_RUN) { /* else it was checked, or --help was answered */
+        set_limits();
+        block_signals();
+        if (secret_setup() != 0) {
+            fprintf(stderr, "probed: libsodium cannot start\n");
+            result = 1;
+        } else {
+            result = run(&daemon);
+        }
+    }
+    config_fini(&daemon.config);
+    return result;
+}

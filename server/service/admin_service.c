@@ -1,0 +1,222 @@
+/* probed.v1.AdminService: who holds what, who waits, and why.  Nothing here is secret, nothing is changed. */
+#include "server/service/internal.h"
+
+#include "server/base/clock.h"
+
+#include <stdlib.h>
+
+enum { HOME_COUNT_DEFAULT = 100, HOME_COUNT_MAX = 1000, WORKERS_PER_LOOK = 64 };
+
+_Static_assert((int)WORKER_ENDING + 1 == (int)PROBED__V1__WORKER_STATE__WORKER_STATE_ENDING,
+               "the wire numbers the worker states as the engine does, one on");
+
+static Probed__V1__WorkerCounts worker_counts(const uint64_t counts[WORKER_STATE_COUNT])
+{
+    Probed__V1__WorkerCounts message = PROBED__V1__WORKER_COUNTS__INIT;
+
+    message.starting = service_clip(counts[WORKER_STARTING]);
+    message.idle = service_clip(counts[WORKER_IDLE]);
+    message.leased = service_clip(counts[WORKER_LEASED]);
+    message.draining = service_clip(counts[WORKER_DRAINING]);
+    message.ending = service_clip(counts[WORKER_ENDING]);
+    return message;
+}
+
+static void fail_for_memory(struct rpc_call *call)
+{
+    struct status status = status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the list");
+
+    rpc_call_fail(call, &status);
+}
+
+enum { NEWS_COUNTER_COUNT = 3, COUNTER_COUNT = ENGINE_COUNTER_COUNT + NEWS_COUNTER_COUNT };
+
+static void admin_service_get_status(Probed__V1__AdminService_Service *table,
+                                     const Probed__V1__GetStatusRequest *request,
+                                     Probed__V1__GetStatusResponse_Closure closure, void *closure_data)
+{
+    struct service *service = SERVICE_OF(table, admin);
+    Probed__V1__GetStatusResponse response = PROBED__V1__GET_STATUS_RESPONSE__INIT;
+    Probed__V1__Counter counters[COUNTER_COUNT], *counter_pointers[COUNTER_COUNT];
+    Probed__V1__WorkerCounts workers;
+    struct engine_view view;
+    struct news_counts news;
+
+    (void)request;
+    (void)closure;
+    shell_look(service->shell, &view);
+    shell_look_news(service->shell, &news);
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        probed__v1__counter__init(&counters[i]);
+        counter_pointers[i] = &counters[i];
+    }
+    for (size_t i = 0; i < ENGINE_COUNTER_COUNT; i++) {
+        counters[i].name = (char *)(uintptr_t)engine_counter_name((enum engine_counter)i);
+        counters[i].value = view.counters[i];
+    }
+    counters[ENGINE_COUNTER_COUNT].name = (char *)(uintptr_t) "probed_events_total";
+    counters[ENGINE_COUNTER_COUNT].value = news.events;
+    counters[ENGINE_COUNTER_COUNT + 1].name = (char *)(uintptr_t) "probed_beats_total";
+    counters[ENGINE_COUNTER_COUNT + 1].value = news.beats;
+    counters[ENGINE_COUNTER_COUNT + 2].name = (char *)(uintptr_t) "probed_subscribers";
+    counters[ENGINE_COUNTER_COUNT + 2].value = news.subscribers;
+    workers = worker_counts(view.workers);
+    response.version = (char *)(uintptr_t)PROBED_VERSION;
+    response.epoch = view.epoch;
+    response.uptime_ms = (clock_now_ns() - service->started_ns) / NS_PER_MS;
+    response.draining = atomic_load(&service->draining);
+    response.homes = service_clip(view.homes);
+    response.cache_entries = service_clip(view.cache_entries);
+    response.flights = service_clip(view.flights);
+    response.waiting = service_clip(view.waiting);
+    response.workers = &workers;
+    response.counters = counter_pointers;
+    response.n_counters = COUNTER_COUNT;
+    response.sandbox = (char *)(uintptr_t)service->settings.sandbox;
+    rpc_call_reply(closure_data, &response.base);
+}
+
+struct home_row {
+    Probed__V1__HomeInfo info;
+    Probed__V1__WorkerCounts workers;
+};
+
+static void fill_home(struct home_row *row, struct engine_home_view *view)
+{
+    probed__v1__home_info__init(&row->info);
+    row->workers = worker_counts(view->workers);
+    row->info.home = view->home;
+    row->info.generation = view->generation;
+    row->info.workers = &row->workers;
+    row->info.waiting = service_clip(view->waiting);
+    row->info.oldest_wait_ms = service_clip(view->oldest_wait_ns / NS_PER_MS);
+    row->info.cache_entries = service_clip(view->cache_entries);
+}
+
+static void admin_service_list_homes(Probed__V1__AdminService_Service *table,
+                                     const Probed__V1__ListHomesRequest *request,
+                                     Probed__V1__ListHomesResponse_Closure closure, void *closure_data)
+{
+    struct service *service = SERVICE_OF(table, admin);
+    struct rpc_call *call = closure_data;
+    Probed__V1__ListHomesResponse response = PROBED__V1__LIST_HOMES_RESPONSE__INIT;
+    size_t count_max = request->limit == 0               ? HOME_COUNT_DEFAULT
+                       : request->limit > HOME_COUNT_MAX ? HOME_COUNT_MAX
+                                                         : request->limit;
+    struct engine_home_view *views = malloc(count_max * sizeof *views);
+    struct home_row *rows = malloc(count_max * sizeof *rows);
+    Probed__V1__HomeInfo **infos = malloc(count_max * sizeof(Probed__V1__HomeInfo *));
+    bool more;
+
+    (void)closure;
+    if (views == NULL || rows == NULL || infos == NULL) {
+        fail_for_memory(call);
+    } else {
+        response.n_homes = shell_look_homes(service->shell, request->after, views, count_max, &more);
+        for (size_t i = 0; i < response.n_homes; i++) {
+            fill_home(&rows[i], &views[i]);
+            infos[i] = &rows[i].info;
+        }
+        response.homes = infos;
+        response.more = more;
+        rpc_call_reply(call, &response.base);
+    }
+    free(infos);
+    free(rows);
+    free(views);
+}
+
+/* What a page of workers becomes; the pages are chained, since there may be as many as pool.workers_max. */
+struct worker_page {
+    struct worker_page *next;
+    size_t count;
+    struct engine_worker_view views[WORKERS_PER_LOOK];
+    Probed__V1__WorkerInfo infos[WORKERS_PER_LOOK];
+};
+
+static void fill_worker(Probed__V1__WorkerInfo *info, struct engine_worker_view *view)
+{
+    probed__v1__worker_info__init(info);
+    info->worker_id = view->worker_id;
+    info->pid = view->pid;
+    info->home = view->home;
+    info->generation = view->generation;
+    info->state = (Probed__V1__WorkerState)(view->state + 1);
+    info->state_ms = service_clip(view->state_ns / NS_PER_MS);
+    info->lease_id = view->lease_id;
+    info->provider = view->provider;
+    info->callers = service_clip(view->callers);
+    info->leases = view->leases;
+    info->age_ms = view->age_ns / NS_PER_MS;
+}
+
+/* All pages, first to last; false when memory is short (what was read is in *pages_out all the same). */
+static bool read_workers(struct service *service, const char *home, struct worker_page **pages_out, size_t *count_out)
+{
+    struct worker_page **end = pages_out;
+    uint64_t after = 0;
+    bool more = true;
+
+    *pages_out = NULL;
+    *count_out = 0;
+    while (more) {
+        struct worker_page *page = malloc(sizeof *page);
+
+        if (page == NULL)
+            return false;
+        *end = page;
+        end = &page->next;
+        page->next = NULL;
+        page->count = shell_look_workers(service->shell, home, after, page->views, WORKERS_PER_LOOK, &more);
+        for (size_t i = 0; i < page->count; i++)
+            fill_worker(&page->infos[i], &page->views[i]);
+        if (page->count > 0)
+            after = page->views[page->count - 1].worker_id;
+        *count_out += page->count;
+        more = more && page->count > 0;
+    }
+    return true;
+}
+
+static void reply_workers(struct rpc_call *call, struct worker_page *pages, size_t count)
+{
+    Probed__V1__ListWorkersResponse response = PROBED__V1__LIST_WORKERS_RESPONSE__INIT;
+
+    response.workers = malloc((count + 1) * sizeof(Probed__V1__WorkerInfo *));
+    if (response.workers == NULL) {
+        fail_for_memory(call);
+        return;
+    }
+    for (struct worker_page *page = pages; page != NULL; page = page->next) {
+        for (size_t i = 0; i < page->count; i++)
+            response.workers[response.n_workers++] = &page->infos[i];
+    }
+    rpc_call_reply(call, &response.base);
+    free(response.workers);
+}
+
+static void admin_service_list_workers(Probed__V1__AdminService_Service *table,
+                                       const Probed__V1__ListWorkersRequest *request,
+                                       Probed__V1__ListWorkersResponse_Closure closure, void *closure_data)
+{
+    struct service *service = SERVICE_OF(table, admin);
+    struct worker_page *pages;
+    size_t count;
+
+    (void)closure;
+    if (read_workers(service, request->home, &pages, &count))
+        reply_workers(closure_data, pages, count);
+    else
+        fail_for_memory(closure_data);
+    while (pages != NULL) {
+        struct worker_page *next = pages->next;
+
+        free(pages);
+        pages = next;
+    }
+}
+
+Probed__V1__AdminService_Service admin_service_table(void)
+{
+    return (Probed__V1__AdminService_Service)PROBED__V1__ADMIN_SERVICE__INIT(admin_service_);
+}

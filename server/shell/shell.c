@@ -1,0 +1,532 @@
+/* The shell around the engine: lock, step, unlock, carry out.
+ *
+ * Neighbours: the services above hand calls down and get them back through `answered`; work, custody, homes and news
+ * below do what the engine asked for and report through the callbacks in this file. */
+#include "server/shell/shell.h"
+
+#include "server/base/clock.h"
+#include "server/base/invariant.h"
+#include "server/base/log.h"
+#include "server/threads/lock.h"
+#include "server/threads/thread.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How much longer than the grace shell_stop waits for the last worker. */
+#define STOP_MARGIN_NS (2 * NS_PER_S)
+
+struct shell {
+    /* Fixed at create. */
+    struct homes *homes; /* lent */
+    struct work *work;
+    struct custody *custody;
+    struct news *news;
+    shell_answered *answered;
+    void *context;
+    uint64_t stop_wait_ns;
+    pthread_t timer;
+
+    /* Guarded by lock. */
+    struct lock lock;
+    struct condition timer_wake;
+    struct condition emptied; /* while draining: something was given back or is gone */
+    struct engine *engine;
+    struct list departures; /* struct shell_departure */
+    uint64_t timer_due_ns;  /* when the timer thread wakes by itself; 0: it is awake */
+    bool orders_being_drained;
+    bool draining;
+    bool stopping;
+    bool timer_stopping;
+};
+
+/* ---- a step ---- */
+
+static uint64_t enter(struct shell *shell) ACQUIRES(shell->lock)
+{
+    lock_acquire(&shell->lock);
+    return clock_now_ns(); /* under the lock, so that time never falls between steps */
+}
+
+static void carry_out(struct shell *shell, const struct actions *actions);
+
+static void wake_timer_held(struct shell *shell) REQUIRES(shell->lock)
+{
+    shell->timer_due_ns = 0;
+    condition_signal(&shell->timer_wake);
+}
+
+static void leave(struct shell *shell, const struct actions *actions) RELEASES(shell->lock)
+{
+    if (engine_next_ns(shell->engine) < shell->timer_due_ns)
+        wake_timer_held(shell);
+    if (shell->draining)
+        condition_broadcast(&shell->emptied);
+    lock_release(&shell->lock);
+    carry_out(shell, actions);
+}
+
+/* ---- orders: one drainer at a time keeps them in order ---- */
+
+static void worker_gone(void *context, uint64_t worker_id, const struct status *cause)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+
+    engine_worker_gone(shell->engine, now_ns, worker_id, cause, &actions);
+    leave(shell, &actions);
+}
+
+static void worker_pinned(void *context, struct homes_ticket ticket, const struct status *status, int home_fd)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns;
+    bool taken;
+
+    if (!status_is_ok(status)) {
+        worker_gone(shell, ticket.id, status);
+        return;
+    }
+    now_ns = enter(shell);
+    taken = engine_worker_pinned(shell->engine, now_ns, ticket.id, home_fd, &actions);
+    leave(shell, &actions);
+    if (!taken)
+        close(home_fd);
+}
+
+static void carry_out_order(struct shell *shell, const struct engine_order *order, const char *home)
+{
+    struct status status;
+
+    switch (order->kind) {
+    case ENGINE_ORDER_PIN:
+        status = homes_pin(shell->homes, home, order->uid, worker_pinned, shell,
+                           (struct homes_ticket){.id = order->worker_id});
+        if (!status_is_ok(&status))
+            worker_gone(shell, order->worker_id, &status);
+        break;
+    case ENGINE_ORDER_LAUNCH:
+        custody_launch(shell->custody, order->worker_id, order->home_fd);
+        break;
+    case ENGINE_ORDER_KILL:
+        custody_kill(shell->custody, order->worker_id);
+        break;
+    case ENGINE_ORDER_END:
+        custody_end(shell->custody, order->worker_id);
+        break;
+    }
+}
+
+static void drain_orders(struct shell *shell)
+{
+    struct engine_order order;
+    char home[LIMIT_HOME_SIZE_MAX + 1]; /* the order lends its path until the next step only */
+
+    lock_acquire(&shell->lock);
+    if (!shell->orders_being_drained) {
+        shell->orders_being_drained = true;
+        while (engine_order_next(shell->engine, &order)) {
+            if (order.kind == ENGINE_ORDER_PIN)
+                memcpy(home, order.home, strlen(order.home) + 1);
+            lock_release(&shell->lock);
+            carry_out_order(shell, &order, home);
+            lock_acquire(&shell->lock);
+        }
+        shell->orders_being_drained = false;
+        if (shell->draining)
+            condition_broadcast(&shell->emptied);
+    }
+    lock_release(&shell->lock);
+}
+
+static void carry_out(struct shell *shell, const struct actions *actions)
+{
+    lock_assert_none();
+    for (struct engine_call *call = actions->answered, *next; call != NULL; call = next) {
+        next = call->next_answered; /* read first: the call is its owner's once it is answered */
+        shell->answered(shell->context, call);
+    }
+    for (struct engine_lease *lease = actions->leased, *next; lease != NULL; lease = next) {
+        next = lease->next_leased; /* likewise */
+        work_take(shell->work, lease);
+    }
+    if (actions->idled.worker_id != 0)
+        custody_watch(shell->custody, actions->idled.worker_id, actions->idled.turn);
+    if (actions->orders)
+        drain_orders(shell);
+    if (actions->news)
+        news_wake(shell->news);
+}
+
+/* ---- what comes up from custody and work ---- */
+
+static void worker_up(void *context, uint64_t worker_id, int32_t pid, int request_fd, int answer_fd, uint64_t spawn_ns)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+    struct worker_channel channel = {.request_fd = request_fd, .answer_fd = answer_fd};
+    uint64_t now_ns = enter(shell);
+
+    engine_worker_up(shell->engine, now_ns, worker_id, pid, channel, spawn_ns, &actions);
+    leave(shell, &actions);
+}
+
+static void worker_spoke(void *context, uint64_t worker_id, uint64_t turn)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+
+    engine_worker_spoke(shell->engine, now_ns, worker_id, turn, &actions);
+    leave(shell, &actions);
+}
+
+static void lease_returned(void *context, struct engine_lease *lease, const struct lease_outcome *outcome)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns;
+
+    if (outcome->end != LEASE_ANSWERED)
+        log_write(LOG_WARN, "lease failed",
+                  LOG_FIELDS(log_number("lease", (int64_t)lease->id), log_number("worker", (int64_t)lease->worker_id),
+                             log_text("provider", lease->provider), log_text("cause", outcome->status.message)));
+    now_ns = enter(shell);
+    engine_lease_returned(shell->engine, now_ns, lease, outcome, &actions);
+    leave(shell, &actions);
+}
+
+/* ---- what news asks for ---- */
+
+static bool news_next(void *context, struct engine_news *news_out)
+{
+    struct shell *shell = context;
+    bool found;
+
+    lock_acquire(&shell->lock);
+    found = engine_news_next(shell->engine, news_out);
+    if (shell->draining)
+        condition_broadcast(&shell->emptied);
+    lock_release(&shell->lock);
+    return found;
+}
+
+static size_t news_heads(void *context, uint64_t since_ns, struct engine_head *heads, size_t head_count_max,
+                         bool *more_out)
+{
+    struct shell *shell = context;
+    size_t count;
+
+    lock_acquire(&shell->lock);
+    count = engine_look_heads(shell->engine, since_ns, heads, head_count_max, more_out);
+    lock_release(&shell->lock);
+    return count;
+}
+
+static uint64_t news_epoch(void *context)
+{
+    struct shell *shell = context;
+    uint64_t epoch;
+
+    lock_acquire(&shell->lock);
+    epoch = engine_epoch(shell->engine);
+    lock_release(&shell->lock);
+    return epoch;
+}
+
+static void news_answered(void *context, struct engine_call *call)
+{
+    struct shell *shell = context;
+
+    shell->answered(shell->context, call);
+}
+
+static bool news_admits(void *context, uint32_t uid)
+{
+    struct shell *shell = context;
+
+    return homes_uid_is_admin(shell->homes, uid);
+}
+
+/* ---- the timer thread: time, and departures that came where nothing may be done ---- */
+
+static void run_timer(void *context)
+{
+    struct shell *shell = context;
+
+    lock_acquire(&shell->lock);
+    while (!shell->timer_stopping) {
+        struct actions actions = ACTIONS_EMPTY;
+        struct list_node *node = list_pop_front(&shell->departures);
+        struct shell_departure *departure = node == NULL ? NULL : LIST_OWNER(node, struct shell_departure, node);
+        uint64_t now_ns = clock_now_ns();
+
+        if (departure != NULL) {
+            engine_call_left(shell->engine, now_ns, departure->call, departure->id, &actions);
+        } else if (engine_next_ns(shell->engine) <= now_ns) {
+            engine_time_passed(shell->engine, now_ns, &actions);
+        } else {
+            shell->timer_due_ns = engine_next_ns(shell->engine);
+            condition_wait(&shell->timer_wake, &shell->lock, shell->timer_due_ns);
+            shell->timer_due_ns = 0;
+            continue;
+        }
+        leave(shell, &actions);
+        if (departure != NULL)
+            departure->done(departure); /* its memory is the call's owner's again */
+        lock_acquire(&shell->lock);
+    }
+    lock_release(&shell->lock);
+}
+
+/* ---- life ---- */
+
+static uint64_t random_epoch(void)
+{
+    uint64_t epoch = 0;
+
+    while (epoch == 0)
+        secret_random(&epoch, sizeof epoch);
+    return epoch;
+}
+
+static struct status create_engine(struct shell *shell, const struct engine_settings *settings)
+{
+    struct map_seed seed;
+
+    secret_random(&seed, sizeof seed);
+    shell->engine = engine_create(settings, &seed, random_epoch());
+    return shell->engine == NULL ? status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the engine") : status_ok();
+}
+
+struct status shell_create(const struct shell_settings *settings, struct homes *homes, shell_answered *answered,
+                           void *context, struct shell **shell_out)
+{
+    static const struct custody_events custody_events = {.up = worker_up, .gone = worker_gone, .spoke = worker_spoke};
+    static const struct news_source news_source = {
+        .next = news_next, .heads = news_heads, .epoch = news_epoch, .answered = news_answered};
+    struct news_settings news_settings = settings->news;
+    struct shell *shell = calloc(1, sizeof *shell);
+    struct status status;
+
+    if (shell == NULL)
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the shell");
+    shell->homes = homes;
+    shell->answered = answered;
+    shell->context = context;
+    shell->stop_wait_ns = settings->custody.term_grace_ms * NS_PER_MS + STOP_MARGIN_NS;
+    lock_init(&shell->lock, "engine");
+    condition_init(&shell->timer_wake);
+    condition_init(&shell->emptied);
+    news_settings.admits = news_admits;
+
+    status = create_engine(shell, &settings->engine);
+    if (!status_is_ok(&status))
+        goto free_shell;
+    status = custody_create(&settings->custody, &custody_events, shell, &shell->custody);
+    if (!status_is_ok(&status))
+        goto destroy_engine;
+    status = work_create(&settings->work, lease_returned, shell, &shell->work);
+    if (!status_is_ok(&status))
+        goto destroy_custody;
+    status = news_create(&news_settings, &news_source, shell, &shell->news);
+    if (!status_is_ok(&status))
+        goto destroy_work;
+    status = thread_start(&shell->timer, "timer", 0, run_timer, shell);
+    if (!status_is_ok(&status))
+        goto destroy_news;
+    *shell_out = shell;
+    return status_ok();
+
+destroy_news:
+    news_destroy(shell->news);
+destroy_work:
+    work_destroy(shell->work);
+destroy_custody:
+    custody_destroy(shell->custody);
+destroy_engine:
+    engine_destroy(shell->engine);
+free_shell:
+    condition_fini(&shell->emptied);
+    condition_fini(&shell->timer_wake);
+    lock_fini(&shell->lock);
+    free(shell);
+    return status;
+}
+
+void shell_drain(struct shell *shell)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+
+    shell->draining = true;
+    engine_drain(shell->engine, now_ns, &actions);
+    leave(shell, &actions);
+}
+
+static bool is_empty_held(struct shell *shell) REQUIRES(shell->lock)
+{
+    lock_assert_held(&shell->lock);
+    return engine_is_empty(shell->engine) && !shell->orders_being_drained;
+}
+
+bool shell_wait_drained(struct shell *shell, uint64_t due_ns)
+{
+    bool empty;
+
+    lock_assert_none();
+    lock_acquire(&shell->lock);
+    while (!is_empty_held(shell) && !shell->stopping && condition_wait(&shell->emptied, &shell->lock, due_ns))
+        continue;
+    empty = is_empty_held(shell);
+    lock_release(&shell->lock);
+    return empty;
+}
+
+bool shell_stop(struct shell *shell)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+    bool empty;
+
+    shell->draining = true;
+    shell->stopping = true;
+    engine_stop(shell->engine, now_ns, &actions);
+    leave(shell, &actions);
+    lock_acquire(&shell->lock);
+    while (!is_empty_held(shell) && condition_wait(&shell->emptied, &shell->lock, now_ns + shell->stop_wait_ns))
+        continue;
+    empty = is_empty_held(shell);
+    lock_release(&shell->lock);
+    return empty;
+}
+
+void shell_destroy(struct shell *shell)
+{
+    if (shell == NULL)
+        return;
+    lock_acquire(&shell->lock);
+    shell->timer_stopping = true;
+    wake_timer_held(shell);
+    lock_release(&shell->lock);
+    thread_join(shell->timer);
+    work_destroy(shell->work); /* first: a handler may still be carrying out what its last lease left to do */
+    news_destroy(shell->news);
+    custody_destroy(shell->custody);
+    engine_destroy(shell->engine);
+    condition_fini(&shell->emptied);
+    condition_fini(&shell->timer_wake);
+    lock_fini(&shell->lock);
+    free(shell);
+}
+
+/* ---- calls ---- */
+
+void shell_call_parked(struct shell *shell, struct engine_call *call)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+
+    engine_call_parked(shell->engine, now_ns, call, &actions);
+    leave(shell, &actions);
+}
+
+bool shell_call_unparked(struct shell *shell, struct engine_call *call, uint64_t id)
+{
+    bool unparked;
+
+    lock_acquire(&shell->lock);
+    unparked = engine_call_unparked(shell->engine, call, id);
+    lock_release(&shell->lock);
+    return unparked;
+}
+
+void shell_probe(struct shell *shell, struct engine_call *call, const char *home)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+
+    engine_probe_arrived(shell->engine, now_ns, call, home, &actions);
+    leave(shell, &actions);
+}
+
+void shell_invalidate(struct shell *shell, struct engine_call *call, const char *home)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t new_epoch = home == NULL ? random_epoch() : 0;
+    uint64_t now_ns = enter(shell);
+
+    engine_invalidate_arrived(shell->engine, now_ns, call, home, new_epoch, &actions);
+    leave(shell, &actions);
+}
+
+void shell_sync(struct shell *shell, struct engine_call *call, const char *home)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+
+    engine_sync_arrived(shell->engine, now_ns, call, home, &actions);
+    leave(shell, &actions);
+}
+
+void shell_call_left(struct shell *shell, struct engine_call *call, struct shell_departure *departure, uint64_t id,
+                     void (*done)(struct shell_departure *departure))
+{
+    lock_acquire(&shell->lock);
+    departure->call = call;
+    departure->id = id;
+    departure->done = done;
+    list_push_back(&shell->departures, &departure->node);
+    wake_timer_held(shell);
+    lock_release(&shell->lock);
+}
+
+void shell_settings_changed(struct shell *shell, const struct engine_settings *engine, const struct work_settings *work)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns;
+
+    work_settings_changed(shell->work, work); /* first: more leases need more handlers */
+    now_ns = enter(shell);
+    engine_settings_changed(shell->engine, engine);
+    engine_time_passed(shell->engine, now_ns, &actions); /* who waits is looked at again */
+    leave(shell, &actions);
+}
+
+/* ---- looking ---- */
+
+void shell_look(struct shell *shell, struct engine_view *view_out)
+{
+    lock_acquire(&shell->lock);
+    engine_look(shell->engine, view_out);
+    lock_release(&shell->lock);
+}
+
+size_t shell_look_homes(struct shell *shell, const char *after, struct engine_home_view *views, size_t view_count_max,
+                        bool *more_out)
+{
+    uint64_t now_ns = enter(shell);
+    size_t count = engine_look_homes(shell->engine, now_ns, after, views, view_count_max, more_out);
+
+    lock_release(&shell->lock);
+    return count;
+}
+
+size_t shell_look_workers(struct shell *shell, const char *home, uint64_t after_id, struct engine_worker_view *views,
+                          size_t view_count_max, bool *more_out)
+{
+    uint64_t now_ns = enter(shell);
+    size_t count = engine_look_workers(shell->engine, now_ns, home, after_id, views, view_count_max, more_out);
+
+    lock_release(&shell->lock);
+    return count;
+}
+
+void shell_look_news(struct shell *shell, struct news_counts *counts_out)
+{
+    news_look(shell->news, counts_out);
+}

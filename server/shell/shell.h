@@ -1,0 +1,83 @@
+/* The shell around the engine: the one mutex, the timer, and the carrying out of what a step asked for.
+ *
+ * Every function here takes the lock, lets the engine step, releases the lock, and carries the actions out: answers go
+ * up through `answered`, leases to handlers, orders to custody, news to the publisher.  Nothing blocks: it may be
+ * called from nng's callbacks.
+ *
+ * It builds and owns work, custody and news; homes is lent.
+ *
+ * Threads: any; one of its own, the timer.  Locks: the engine's, a leaf. */
+#ifndef SERVER_SHELL_SHELL_H
+#define SERVER_SHELL_SHELL_H
+
+#include "proto/status.h"
+#include "server/custody/custody.h"
+#include "server/engine/engine.h"
+#include "server/homes/homes.h"
+#include "server/news/news.h"
+#include "server/work/work.h"
+
+struct shell;
+
+struct shell_settings {
+    struct engine_settings engine;
+    struct custody_settings custody;
+    struct work_settings work;
+    struct news_settings news; /* its `admits` is the shell's business */
+};
+
+/* A call is its owner's again: call->result says what to tell its client. */
+typedef void shell_answered(void *context, struct engine_call *call);
+
+/* Starts the custodian and the threads, opens the event socket.  By the main thread, with signals blocked. */
+MUST_USE struct status shell_create(const struct shell_settings *settings, struct homes *homes,
+                                    shell_answered *answered, void *context, struct shell **shell_out);
+
+/* After a shell_stop that emptied it.  NULL is fine. */
+void shell_destroy(struct shell *shell);
+
+/* New calls are refused, those aboard are finished. */
+void shell_drain(struct shell *shell);
+
+/* Waits until nothing is aboard any more; false when the time came first, or shell_stop. */
+bool shell_wait_drained(struct shell *shell, uint64_t due_ns);
+
+/* Ends what is left (UNAVAILABLE) and waits for every worker's end, a little longer than the grace; false when a lease
+ * or a start still hangs then: shell_destroy is not to be called, only the end of the process helps. */
+MUST_USE bool shell_stop(struct shell *shell);
+
+/* ---- steps, as in engine.h ---- */
+
+void shell_call_parked(struct shell *shell, struct engine_call *call);
+MUST_USE bool shell_call_unparked(struct shell *shell, struct engine_call *call, uint64_t id);
+void shell_probe(struct shell *shell, struct engine_call *call, const char *home);
+void shell_invalidate(struct shell *shell, struct engine_call *call, const char *home); /* NULL: every home */
+void shell_sync(struct shell *shell, struct engine_call *call, const char *home);
+
+/* A departure on its way to the engine.  It and its call are lent, and the call's memory serves no other, until `done`
+ * is called: on the timer thread, no lock held. */
+struct shell_departure {
+    struct list_node node;
+    struct engine_call *call;
+    uint64_t id;
+    void (*done)(struct shell_departure *departure);
+};
+
+/* Cheap and safe on nng's reaper thread: the step is taken by the timer thread. */
+void shell_call_left(struct shell *shell, struct engine_call *call, struct shell_departure *departure, uint64_t id,
+                     void (*done)(struct shell_departure *departure));
+
+/* For what comes from now on; nothing running is ended for it. */
+void shell_settings_changed(struct shell *shell, const struct engine_settings *engine,
+                            const struct work_settings *work);
+
+/* ---- looking, as in engine.h ---- */
+
+void shell_look(struct shell *shell, struct engine_view *view_out);
+size_t shell_look_homes(struct shell *shell, const char *after, struct engine_home_view *views, size_t view_count_max,
+                        bool *more_out);
+size_t shell_look_workers(struct shell *shell, const char *home, uint64_t after_id, struct engine_worker_view *views,
+                          size_t view_count_max, bool *more_out);
+void shell_look_news(struct shell *shell, struct news_counts *counts_out);
+
+#endif

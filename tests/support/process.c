@@ -1,0 +1,129 @@
+#include "tests/support/process.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 64 };
+
+size_t process_fd_count(pid_t pid)
+{
+    char path[PATH_SIZE];
+    size_t count = 0;
+    DIR *directory;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    directory = opendir(path);
+    ck_assert_ptr_nonnull(directory);
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+size_t process_private_kib(pid_t pid)
+{
+    char path[PATH_SIZE], line[256];
+    size_t total = 0, kib;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "Private_Clean: %zu kB", &kib) == 1 || sscanf(line, "Private_Dirty: %zu kB", &kib) == 1)
+            total += kib;
+    }
+    fclose(file);
+    return total;
+}
+
+/* Those that each of its threads has. */
+size_t process_children(pid_t pid, pid_t *children, size_t count_max)
+{
+    char path[PATH_SIZE + 300];
+    size_t count = 0;
+    DIR *threads;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    threads = opendir(path);
+    for (const struct dirent *entry; threads != NULL && (entry = readdir(threads)) != NULL;) {
+        FILE *file;
+        int child;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)pid, entry->d_name);
+        file = fopen(path, "re");
+        while (file != NULL && fscanf(file, "%d", &child) == 1) {
+            if (count < count_max)
+                children[count] = child;
+            count++;
+        }
+        if (file != NULL)
+            fclose(file);
+    }
+    if (threads != NULL)
+        closedir(threads);
+    return count;
+}
+
+/* One word of /proc/<pid>/stat: the name (in brackets, cut at 15 bytes) and the state. */
+static bool read_stat(pid_t pid, char name_out[16], char *state_out)
+{
+    char path[PATH_SIZE];
+    FILE *file;
+    bool read;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    read = fscanf(file, "%*d (%15[^)]) %c", name_out, state_out) == 2;
+    fclose(file);
+    return read;
+}
+
+pid_t process_child_named(pid_t pid, const char *name)
+{
+    pid_t children[256], found = -1;
+    size_t count = process_children(pid, children, 256);
+    char given[16], state;
+
+    for (size_t i = 0; i < count && i < 256; i++) {
+        if (read_stat(children[i], given, &state) && strncmp(given, name, 15) == 0) {
+            ck_assert_int_eq(found, -1);
+            found = children[i];
+        }
+    }
+    return found;
+}
+
+bool process_runs(pid_t pid)
+{
+    char name[16], state;
+
+    return read_stat(pid, name, &state) && state != 'Z' && state != 'X';
+}
+
+int process_as(uid_t uid, int (*act)(void *context), void *context)
+{
+    int status;
+    pid_t child = fork();
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0)
+            _exit(126);
+        _exit(act(context));
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) < 126, "a child of uid %u ended with status %#x",
+                  (unsigned)uid, (unsigned)status);
+    return WEXITSTATUS(status);
+}

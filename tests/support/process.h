@@ -1,0 +1,27 @@
+/* What the system says of a process: /proc, read. */
+#ifndef TESTS_SUPPORT_PROCESS_H
+#define TESTS_SUPPORT_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Open descriptors. */
+size_t process_fd_count(pid_t pid);
+
+/* Memory that it shares with nobody, in KiB. */
+size_t process_private_kib(pid_t pid);
+
+/* Its children, dead ones that nobody has reaped included; at most count_max of them, how many there are. */
+size_t process_children(pid_t pid, pid_t *children, size_t count_max);
+
+/* The only child whose program is called so; -1: there is none. */
+pid_t process_child_named(pid_t pid, const char *name);
+
+/* Whether there is such a process that still runs: a dead one that nobody has reaped does not. */
+bool process_runs(pid_t pid);
+
+/* Lets a forked child do this with another uid (and its gid alone); what it gave back, 0 to 127. */
+int process_as(uid_t uid, int (*act)(void *context), void *context);
+
+#endif
