@@ -1,0 +1,78 @@
+#include "server/worker/document.h"
+
+#include <string.h>
+
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+/* jansson's own bound is 2,048 levels, deep enough to cost time and stack.  Brackets inside strings do not count. */
+static bool document_is_shallow(const char *text, size_t size)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < size; i++) {
+        if (in_string && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            in_string = !in_string;
+        else if (!in_string && (text[i] == '[' || text[i] == '{') && ++depth > DOCUMENT_DEPTH_MAX)
+            return false;
+        else if (!in_string && (text[i] == ']' || text[i] == '}') && depth > 0)
+            depth--;
+    }
+    return true;
+}
+
+json_t *document_parse(const char *text, size_t size)
+{
+    size_t mark_size = sizeof byte_order_mark - 1;
+    json_t *document;
+
+    if (size >= mark_size && memcmp(text, byte_order_mark, mark_size) == 0) {
+        text += mark_size;
+        size -= mark_size;
+    }
+    if (size == 0 || !document_is_shallow(text, size))
+        return NULL;
+    document = json_loadb(text, size, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+    if (json_is_object(document))
+        return document;
+    json_decref(document);
+    return NULL;
+}
+
+const json_t *document_at(const json_t *object, const char *path)
+{
+    while (object != NULL && *path != '\0') {
+        size_t size = strcspn(path, ".");
+        char name[64];
+
+        if (size >= sizeof name)
+            return NULL;
+        memcpy(name, path, size);
+        name[size] = '\0';
+        object = json_object_get(object, name);
+        path += size + (path[size] == '.' ? 1 : 0);
+    }
+    return object;
+}
+
+const char *document_string(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    size_t size = json_string_length(value);
+
+    if (size == 0 || strlen(json_string_value(value)) != size)
+        return NULL;
+    return json_string_value(value);
+}
+
+bool document_is_true(const json_t *object, const char *name)
+{
+    return json_is_true(json_object_get(object, name));
+}
+
+bool document_is_false(const json_t *object, const char *name)
+{
+    return json_is_false(json_object_get(object, name));
+}

@@ -1,0 +1,760 @@
+/* The real probe-worker against a stand-in that is slow, silent, false or broken, and against odd lines: it answers, in
+ * time, keeps its connections, and ends when nobody needs it. */
+#include "server/base/clock.h"
+#include "server/base/text.h"
+#include "tests/support/asker.h"
+#include "tests/support/check_main.h"
+#include "tests/support/patience.h"
+#include "tests/support/scratch.h"
+#include "tests/support/standin.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEADLINE_MS = 1000, LONG_MS = 3600000, BOMB_SIZE_MIN = 64 << 20, MAPPING_SIZE_MAX = 64 << 20 };
+
+static const char key_body[] = "{\"data\":{\"usage\":3.5,\"limit\":null}}";
+
+static struct scratch scratch;
+static struct standin *standin;
+static struct asker asker;
+static char home[SCRATCH_PATH_SIZE + 8], user_home[SCRATCH_PATH_SIZE + 8];
+
+static void setup(void)
+{
+    scratch_open(&scratch);
+    snprintf(home, sizeof home, "%s/home", scratch.path);
+    snprintf(user_home, sizeof user_home, "%s/user", scratch.path);
+    ck_assert_int_eq(mkdir(home, 0700), 0);
+    ck_assert_int_eq(mkdir(user_home, 0700), 0);
+    standin = standin_create(scratch.path);
+    asker = (struct asker){.in_fd = -1};
+}
+
+static void teardown(void)
+{
+    standin_destroy(standin);
+    asker_fini(&asker);
+    scratch_close(&scratch);
+}
+
+/* Replaces a file below the home or the user's. */
+static void put(const char *directory, const char *name, const char *text)
+{
+    char path[256], draft[256 + 8];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(draft, sizeof draft, "%s.draft", path);
+    file = fopen(draft, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+    ck_assert_int_eq(rename(draft, path), 0);
+}
+
+/* What openrouter.ai says to the key of `.env`. */
+static void teach_key(int status, const void *body, size_t size, enum standin_delivery delivery,
+                      const json_t *answer_headers)
+{
+    put(home, ".env", "OPENROUTER_API_KEY=sk-or-test-key\n");
+    standin_teach(standin, &(struct standin_exchange){.host = "openrouter.ai",
+                                                      .path = "/api/v1/key",
+                                                      .status = status,
+                                                      .answer_headers = answer_headers,
+                                                      .body = body,
+                                                      .body_size = size,
+                                                      .delivery = delivery});
+}
+
+static void teach(enum standin_delivery delivery)
+{
+    teach_key(200, key_body, strlen(key_body), delivery, NULL);
+}
+
+/* Starts both; every host leads to the stand-in. */
+static void start_with(const char *foreign, const char *variable)
+{
+    char catch_all[64], home_variable[SCRATCH_PATH_SIZE + 32];
+    const char *environment[] = {home_variable, variable, NULL};
+
+    standin_start(standin, 0);
+    snprintf(catch_all, sizeof catch_all, "::127.0.0.1:%u", standin_port(standin));
+    snprintf(home_variable, sizeof home_variable, "HERMES_HOME=%s", home);
+    asker_start(&asker, scratch.path,
+                (const char *const[]){"--cacert", standin_ca_file(standin), "--connect-to", catch_all, "--user-home",
+                                      user_home, "--foreign-credentials", foreign, NULL},
+                environment);
+}
+
+static void start(void)
+{
+    start_with("no", NULL);
+}
+
+static void write_request(const char *provider, unsigned timeout_ms)
+{
+    char line[256];
+
+    snprintf(line, sizeof line, "{\"id\":1,\"provider\":\"%s\",\"timeout_ms\":%u}", provider, timeout_ms);
+    asker_write(&asker, line);
+}
+
+static json_t *read_answer(void)
+{
+    size_t size;
+    const char *line = asker_read(&asker, &size);
+    json_t *answer = json_loadb(line, size, JSON_DECODE_ANY, NULL);
+
+    ck_assert_msg(answer != NULL, "no JSON: %.*s", (int)size, line);
+    return answer;
+}
+
+static json_t *probe(const char *provider, unsigned timeout_ms)
+{
+    write_request(provider, timeout_ms);
+    return read_answer();
+}
+
+static const char *text_of(const json_t *answer, const char *name)
+{
+    const char *text = json_string_value(json_object_get(answer, name));
+
+    return text == NULL ? "" : text;
+}
+
+static void expect(const json_t *answer, const char *status, const char *reason)
+{
+    ck_assert_str_eq(text_of(answer, "status"), status);
+    ck_assert_str_eq(text_of(answer, "unavailable_reason"), reason);
+}
+
+static void finish(void)
+{
+    ck_assert_int_eq(asker_finish(&asker), 0);
+}
+
+/* ---- in time ---- */
+
+/* Asks with a short deadline, and is answered by then, with why. */
+static void expect_in_time(const char *reason)
+{
+    uint64_t asked_ns;
+    json_t *answer;
+
+    start();
+    json_decref(probe("groq", DEADLINE_MS)); /* it runs */
+    asked_ns = clock_now_ns();
+    answer = probe("openrouter", DEADLINE_MS);
+    if (patience_time_counts())
+        ck_assert_uint_le((clock_now_ns() - asked_ns) / NS_PER_MS, DEADLINE_MS);
+    expect(answer, "unavailable", reason);
+    ck_assert(json_is_null(json_object_get(answer, "http_status")));
+    ck_assert_msg(json_is_null(json_object_get(answer, "min_interval_s")),
+                  "a provider that was not heard may be asked again");
+    json_decref(answer);
+    finish();
+}
+
+START_TEST(a_provider_that_never_answers_costs_the_deadline_and_no_more)
+{
+    teach(STANDIN_HELD);
+    expect_in_time("The usage request timed out.");
+    ck_assert_uint_eq(standin_request_count(standin), 1);
+}
+END_TEST
+
+START_TEST(a_dripping_body_does_not_stretch_the_deadline)
+{
+    static char body[4096];
+
+    memset(body, ' ', sizeof body);
+    teach_key(200, body, sizeof body, STANDIN_DRIPPING, NULL);
+    expect_in_time("The usage request timed out.");
+}
+END_TEST
+
+START_TEST(a_stalled_tls_handshake_does_not_stretch_the_deadline)
+{
+    teach(STANDIN_WHOLE);
+    standin_set_fault(standin, STANDIN_DEAF);
+    expect_in_time("The usage request timed out.");
+}
+END_TEST
+
+START_TEST(a_refused_connection_is_told_at_once)
+{
+    teach(STANDIN_WHOLE);
+    standin_set_fault(standin, STANDIN_REFUSING);
+    expect_in_time("The provider could not be reached.");
+}
+END_TEST
+
+START_TEST(a_certificate_of_another_authority_is_refused)
+{
+    teach(STANDIN_WHOLE);
+    standin_set_fault(standin, STANDIN_UNTRUSTED);
+    expect_in_time("The provider could not be reached.");
+    ck_assert_uint_eq(standin_request_count(standin), 0);
+}
+END_TEST
+
+START_TEST(a_certificate_of_another_host_is_refused)
+{
+    teach(STANDIN_WHOLE);
+    standin_set_fault(standin, STANDIN_MISNAMED);
+    expect_in_time("The provider could not be reached.");
+    ck_assert_uint_eq(standin_request_count(standin), 0);
+}
+END_TEST
+
+START_TEST(a_worker_goes_on_after_a_deadline)
+{
+    json_t *answer;
+
+    teach(STANDIN_HELD);
+    teach(STANDIN_WHOLE);
+    start();
+    json_decref(probe("openrouter", DEADLINE_MS));
+    answer = probe("openrouter", LONG_MS);
+    expect(answer, "ok", "");
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+/* ---- bodies ---- */
+
+START_TEST(a_body_that_breaks_off_is_unreadable)
+{
+    json_t *answer;
+
+    teach(STANDIN_BROKEN);
+    start();
+    answer = probe("openrouter", LONG_MS);
+    expect(answer, "unavailable", "The provider returned an unreadable response.");
+    ck_assert_int_eq(json_integer_value(json_object_get(answer, "http_status")), 200);
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+/* Bits into a deflate stream (RFC 1951), Huffman codes from their highest bit. */
+struct bits {
+    struct text *out;
+    unsigned byte, count;
+};
+
+static void add_bits(struct bits *bits, unsigned code, unsigned count)
+{
+    while (count-- > 0) {
+        bits->byte |= ((code >> count) & 1) << bits->count;
+        if (++bits->count == 8) {
+            text_add(bits->out, &(char){(char)bits->byte}, 1);
+            bits->byte = bits->count = 0;
+        }
+    }
+}
+
+/* A gzip member of zeros: one as it is, then copies of 258 each, thirteen bits a copy. */
+static void make_bomb(struct text *bomb)
+{
+    struct bits bits = {.out = bomb};
+
+    text_add(bomb, "\x1f\x8b\x08\0\0\0\0\0\0\x03", 10);
+    add_bits(&bits, 1, 1);    /* the last block */
+    add_bits(&bits, 2, 2);    /* with fixed codes: 01, lowest bit first */
+    add_bits(&bits, 0x30, 8); /* a zero */
+    for (size_t size = 1; size < BOMB_SIZE_MIN; size += 258) {
+        add_bits(&bits, 0xc5, 8); /* a copy of 258 */
+        add_bits(&bits, 0, 5);    /* of what is one back */
+    }
+    add_bits(&bits, 0, 7); /* the end of the block */
+    add_bits(&bits, 0, 7);
+    ck_assert(!bomb->failed);
+}
+
+START_TEST(a_compressed_bomb_is_cut_off_where_it_grows_too_large)
+{
+    struct text bomb = TEXT_EMPTY;
+    json_t *headers = json_pack("{s:s, s:s}", "Content-Encoding", "gzip", "Content-Type", "application/json"), *answer;
+
+    make_bomb(&bomb);
+    ck_assert_uint_lt(bomb.size, 512 * 1024); /* a bomb indeed */
+    teach_key(200, bomb.bytes, bomb.size, STANDIN_WHOLE, headers);
+    start();
+    answer = probe("openrouter", LONG_MS);
+    expect(answer, "unavailable", "The provider returned an oversized response.");
+    json_decref(answer);
+    json_decref(headers);
+    text_fini(&bomb);
+    finish();
+}
+END_TEST
+
+START_TEST(endless_headers_are_cut_off)
+{
+    json_t *headers = json_object(), *answer;
+    char value[1024] = "";
+
+    memset(value, 'v', sizeof value - 1);
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "X-Fill-%d", i);
+        json_object_set_new(headers, name, json_string(value));
+    }
+    teach_key(200, key_body, strlen(key_body), STANDIN_WHOLE, headers);
+    start();
+    answer = probe("openrouter", LONG_MS);
+    expect(answer, "unavailable", "The provider returned an oversized response.");
+    json_decref(answer);
+    json_decref(headers);
+    finish();
+}
+END_TEST
+
+START_TEST(an_echoed_credential_is_not_shown)
+{
+    static const char body[] = "{\"plan_type\":\"opaque-test-token-0123456789\",\"rate_limit\":{\"primary_window\":"
+                               "{\"used_percent\":1}}}";
+    json_t *answer;
+
+    put(home, "auth.json",
+        "{\"providers\":{\"openai-codex\":{\"tokens\":{\"access_token\":\"opaque-test-token-0123456789\"}}}}");
+    standin_teach(standin, &(struct standin_exchange){.host = "chatgpt.com",
+                                                      .path = "/backend-api/wham/usage",
+                                                      .status = 200,
+                                                      .body = body,
+                                                      .body_size = strlen(body)});
+    start();
+    answer = probe("openai-codex", LONG_MS);
+    expect(answer, "unavailable", "The provider returned an unreadable response.");
+    ck_assert(json_is_null(json_object_get(answer, "plan")));
+    ck_assert_uint_eq(json_array_size(json_object_get(answer, "windows")), 0);
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+/* ---- warm ---- */
+
+START_TEST(a_second_probe_opens_no_second_connection)
+{
+    standin_set_tireless(standin);
+    teach(STANDIN_WHOLE);
+    start();
+    for (size_t i = 1; i <= 5; i++) {
+        json_t *answer = probe("openrouter", LONG_MS);
+
+        expect(answer, "ok", "");
+        ck_assert_int_eq(json_integer_value(json_object_get(answer, "min_interval_s")), 60);
+        json_decref(answer);
+        ck_assert_uint_eq(standin_request_count(standin), i);
+        ck_assert_uint_eq(standin_connection_count(standin), 1);
+    }
+    finish();
+}
+END_TEST
+
+/* ---- sign-ins ---- */
+
+static json_t *bearer(const char *token)
+{
+    char value[512];
+
+    snprintf(value, sizeof value, "Bearer %s", token);
+    return json_pack("{s:s}", "Authorization", value);
+}
+
+/* What is said to the holder of this token. */
+static void teach_codex(const char *host, const char *path, const char *token, int status,
+                        enum standin_delivery delivery)
+{
+    static const char body[] = "{\"plan_type\":\"plus\",\"rate_limit\":{\"primary_window\":{\"used_percent\":1}}}";
+    json_t *headers = bearer(token);
+
+    standin_teach(standin, &(struct standin_exchange){.host = host,
+                                                      .path = path,
+                                                      .request_headers = headers,
+                                                      .status = status,
+                                                      .body = body,
+                                                      .body_size = strlen(body),
+                                                      .delivery = delivery});
+    json_decref(headers);
+}
+
+static void put_codex(const char *token)
+{
+    char text[512];
+
+    snprintf(text, sizeof text, "{\"providers\":{\"openai-codex\":{\"tokens\":{\"access_token\":\"%s\"}}}}", token);
+    put(home, "auth.json", text);
+}
+
+START_TEST(a_sign_in_replaced_meanwhile_is_tried_once)
+{
+    json_t *answer;
+
+    put_codex("opaque-old");
+    teach_codex("chatgpt.com", "/backend-api/wham/usage", "opaque-old", 401, STANDIN_HELD);
+    teach_codex("chatgpt.com", "/backend-api/wham/usage", "opaque-new", 200, STANDIN_WHOLE);
+    start();
+    write_request("openai-codex", LONG_MS);
+    standin_wait_requests(standin, 1);
+    put_codex("opaque-new");
+    standin_release(standin);
+    answer = read_answer();
+    expect(answer, "ok", "");
+    json_decref(answer);
+    ck_assert_uint_eq(standin_request_count(standin), 2);
+    finish();
+}
+END_TEST
+
+START_TEST(a_replaced_sign_in_that_is_refused_too_is_the_end)
+{
+    json_t *answer;
+
+    put_codex("opaque-old");
+    teach_codex("chatgpt.com", "/backend-api/wham/usage", "opaque-old", 401, STANDIN_HELD);
+    teach_codex("chatgpt.com", "/backend-api/wham/usage", "opaque-new", 401, STANDIN_HELD);
+    start();
+    write_request("openai-codex", LONG_MS);
+    standin_wait_requests(standin, 1);
+    put_codex("opaque-new");
+    standin_release(standin);
+    standin_wait_requests(standin, 2);
+    put_codex("opaque-newest");
+    standin_release(standin);
+    answer = read_answer();
+    expect(answer, "invalid_key",
+           "The provider rejected the stored sign-in (HTTP 401); sign in again with the owning tool.");
+    json_decref(answer);
+    ck_assert_uint_eq(standin_request_count(standin), 2);
+    ck_assert_str_eq(standin_unexpected(standin), "");
+    finish();
+}
+END_TEST
+
+START_TEST(the_homes_own_sign_in_goes_to_the_homes_own_gateway)
+{
+    json_t *answer;
+
+    put_codex("opaque-own");
+    teach_codex("gw.example.test", "/team/api/codex/usage", "opaque-own", 200, STANDIN_WHOLE);
+    start_with("yes", "HERMES_CODEX_BASE_URL=https://gw.example.test/team/codex/");
+    answer = probe("openai-codex", LONG_MS);
+    expect(answer, "ok", "");
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+START_TEST(another_tools_sign_in_goes_to_no_gateway)
+{
+    char directory[SCRATCH_PATH_SIZE + 32];
+    json_t *answer;
+
+    snprintf(directory, sizeof directory, "%s/.codex", user_home);
+    ck_assert_int_eq(mkdir(directory, 0700), 0);
+    put(directory, "auth.json", "{\"tokens\":{\"access_token\":\"opaque-foreign\"}}");
+    teach_codex("gw.example.test", "/api/codex/usage", "opaque-foreign", 200, STANDIN_WHOLE);
+    start_with("yes", "HERMES_CODEX_BASE_URL=https://gw.example.test");
+    answer = probe("openai-codex", LONG_MS);
+    expect(answer, "unavailable", "The configured base URL is not allowed for this credential.");
+    json_decref(answer);
+    ck_assert_uint_eq(standin_connection_count(standin), 0);
+    finish();
+}
+END_TEST
+
+START_TEST(a_sign_in_names_its_workspace_and_region)
+{
+    /* {"https://api.openai.com/auth":{"chatgpt_account_id":"acct-t","chatgpt_data_residency":"eu",
+     *  "chatgpt_account_is_fedramp":true}} */
+    static const char token[] =
+        "eyJhbGciOiJub25lIn0."
+        "eyJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9hY2NvdW50X2lkIjoiYWNjdC10IiwiY2hhdGdwdF9kYXRhX3Jlc2lkZW"
+        "5jeSI6ImV1IiwiY2hhdGdwdF9hY2NvdW50X2lzX2ZlZHJhbXAiOnRydWV9fQ.x";
+    static const char body[] = "{\"plan_type\":\"plus\",\"rate_limit\":{\"primary_window\":{\"used_percent\":1}}}";
+    json_t *headers = bearer(token), *answer;
+
+    json_object_set_new(headers, "ChatGPT-Account-Id", json_string("acct-t"));
+    json_object_set_new(headers, "x-openai-internal-codex-residency", json_string("eu"));
+    json_object_set_new(headers, "X-OpenAI-Fedramp", json_string("true"));
+    put_codex(token);
+    standin_teach(standin, &(struct standin_exchange){.host = "chatgpt.com",
+                                                      .path = "/backend-api/wham/usage",
+                                                      .request_headers = headers,
+                                                      .status = 200,
+                                                      .body = body,
+                                                      .body_size = strlen(body)});
+    start();
+    answer = probe("openai-codex", LONG_MS);
+    expect(answer, "ok", "");
+    json_decref(answer);
+    json_decref(headers);
+    finish();
+}
+END_TEST
+
+START_TEST(a_pool_entry_goes_to_its_own_gateway_or_the_provider_and_to_no_other)
+{
+    static const struct {
+        const char *entry, *key, *host, *path;
+    } entries[] = {
+        {"{\"access_token\":\"sk-or-gw\",\"base_url\":\"https://gw.example.test/v1/\"}", "sk-or-gw", "gw.example.test",
+         "/v1/key"},
+        {"{\"access_token\":\"sk-or-direct\",\"base_url\":null}", "sk-or-direct", "openrouter.ai", "/api/v1/key"},
+    };
+
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        json_t *headers = bearer(entries[i].key);
+
+        standin_teach(standin, &(struct standin_exchange){.host = entries[i].host,
+                                                          .path = entries[i].path,
+                                                          .request_headers = headers,
+                                                          .status = 200,
+                                                          .body = key_body,
+                                                          .body_size = strlen(key_body)});
+        json_decref(headers);
+    }
+    start_with("no", "OPENROUTER_BASE_URL=https://other.example.test");
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        char text[256];
+        json_t *answer;
+
+        snprintf(text, sizeof text, "{\"credential_pool\":{\"openrouter\":[%s]}}", entries[i].entry);
+        put(home, "auth.json", text);
+        answer = probe("openrouter", LONG_MS);
+        expect(answer, "ok", "");
+        json_decref(answer);
+    }
+    finish();
+}
+END_TEST
+
+/* ---- the dialogue ---- */
+
+/* The next answer, and that it is this text. */
+static void expect_line(const char *expected)
+{
+    size_t size;
+    const char *line = asker_read(&asker, &size);
+
+    ck_assert_msg(size == strlen(expected) + 1 && memcmp(line, expected, size - 1) == 0, "answered: %.*s", (int)size,
+                  line);
+}
+
+START_TEST(a_line_that_is_no_request_is_answered_with_null_and_the_next_is_fine)
+{
+    static const char *const lines[] = {"garbage", "[]", "{}", "{\"provider\":\"Open Router\"}", "\xff\xfe", "17"};
+    json_t *answer;
+
+    start();
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        asker_write(&asker, lines[i]);
+        expect_line("null");
+    }
+    asker_write(&asker, "");
+    asker_write(&asker, " \t\r");
+    answer = probe("groq", LONG_MS); /* blank lines are no requests */
+    expect(answer, "unsupported", "This provider has no usage endpoint for this kind of credential.");
+    json_decref(answer);
+    finish();
+    ck_assert_uint_eq(asker.read_size, asker.out.size);
+}
+END_TEST
+
+START_TEST(the_id_comes_back_whatever_it_is)
+{
+    static const char *const ids[] = {"7",  "-1", "\"text \\u20ac\"", "null", "[1,{\"a\":true}]", "9007199254740993",
+                                      "1.5"};
+
+    start();
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        char line[128];
+        json_t *answer, *id = json_loads(ids[i], JSON_DECODE_ANY, NULL);
+
+        snprintf(line, sizeof line, "{\"id\":%s,\"provider\":\"groq\"}", ids[i]);
+        asker_write(&asker, line);
+        answer = read_answer();
+        ck_assert_msg(json_equal(json_object_get(answer, "id"), id), "%s", ids[i]);
+        json_decref(answer);
+        json_decref(id);
+    }
+    finish();
+}
+END_TEST
+
+START_TEST(a_line_of_the_older_protocol_is_answered_without_an_id)
+{
+    json_t *answer;
+
+    start();
+    asker_write(&asker, "{\"provider\":\"openrouter\",\"api_key\":null,\"env_var\":\"OPENROUTER_API_KEY\"}");
+    answer = read_answer();
+    expect(answer, "no_key", "No credential is configured for this provider.");
+    ck_assert_str_eq(text_of(answer, "provider"), "openrouter");
+    ck_assert_ptr_null(json_object_get(answer, "id"));
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+START_TEST(a_key_with_a_line_end_is_not_sent)
+{
+    json_t *answer;
+
+    teach(STANDIN_WHOLE);
+    start();
+    asker_write(&asker, "{\"id\":1,\"provider\":\"openrouter\",\"api_key\":\"sk-or\\r\\nX-Injected: yes\"}");
+    answer = read_answer();
+    ck_assert_str_eq(text_of(answer, "status"), "invalid_key");
+    json_decref(answer);
+    ck_assert_uint_eq(standin_connection_count(standin), 0);
+    finish();
+}
+END_TEST
+
+START_TEST(end_of_file_during_a_probe_lets_it_finish)
+{
+    json_t *answer;
+
+    teach(STANDIN_HELD);
+    start();
+    write_request("openrouter", LONG_MS);
+    standin_wait_requests(standin, 1);
+    asker_end_input(&asker);
+    standin_release(standin);
+    answer = read_answer();
+    expect(answer, "ok", "");
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+START_TEST(a_worker_whose_answers_nobody_reads_ends_at_once)
+{
+    teach(STANDIN_HELD);
+    start();
+    write_request("openrouter", LONG_MS);
+    standin_wait_requests(standin, 1);
+    asker_turn_away(&asker);
+    while (asker.err_fd >= 0) { /* its end: while its input is still open, and an hour before its deadline */
+        char byte;
+
+        if (read(asker.err_fd, &byte, 1) <= 0)
+            break;
+    }
+    finish();
+}
+END_TEST
+
+/* ---- secrets ---- */
+
+/* Whether the text stands anywhere in the memory of the process that it may write to. */
+static bool memory_holds(int memory_fd, const char *text)
+{
+    char maps_path[64], line[512];
+    bool found = false;
+    FILE *maps;
+
+    snprintf(maps_path, sizeof maps_path, "/proc/%d/maps", (int)asker.pid);
+    maps = fopen(maps_path, "r");
+    ck_assert_ptr_nonnull(maps);
+    while (fgets(line, sizeof line, maps) != NULL && !found) {
+        unsigned long first, end;
+        char rights[8], *bytes;
+        ssize_t size;
+
+        if (sscanf(line, "%lx-%lx %7s", &first, &end, rights) != 3 || strncmp(rights, "rw", 2) != 0 ||
+            end - first > MAPPING_SIZE_MAX)
+            continue;
+        bytes = malloc(end - first);
+        ck_assert_ptr_nonnull(bytes);
+        size = pread(memory_fd, bytes, end - first, (off_t)first);
+        found = size > 0 && memmem(bytes, (size_t)size, text, strlen(text)) != NULL;
+        free(bytes);
+    }
+    fclose(maps);
+    return found;
+}
+
+START_TEST(no_copy_of_a_key_outlives_its_answer)
+{
+    static const char dotenv_key[] = "sk-or-test-key", request_key[] = "sk-or-request-key-0123456789";
+    char line[128], memory_path[64];
+    int memory_fd;
+
+    standin_set_tireless(standin);
+    teach(STANDIN_WHOLE);
+    start();
+    json_decref(probe("openrouter", LONG_MS));
+    snprintf(line, sizeof line, "{\"provider\":\"openrouter\",\"api_key\":\"%s\"}", request_key);
+    asker_write(&asker, line);
+    json_decref(read_answer());
+    ck_assert_uint_eq(standin_request_count(standin), 2);
+    snprintf(memory_path, sizeof memory_path, "/proc/%d/mem", (int)asker.pid);
+    memory_fd = open(memory_path, O_RDONLY | O_CLOEXEC);
+    if (geteuid() != 0) {
+        ck_assert_msg(memory_fd < 0, "the worker lets others look into its memory");
+    } else {
+        ck_assert(memory_holds(memory_fd, "openrouter")); /* it can be found */
+        ck_assert(!memory_holds(memory_fd, dotenv_key));
+        ck_assert(!memory_holds(memory_fd, request_key));
+        close(memory_fd);
+    }
+    finish();
+}
+END_TEST
+
+static TCase *add_case(Suite *suite, const char *name)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, patience_test_s());
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("worker");
+    TCase *in_time = add_case(suite, "in time"), *bodies = add_case(suite, "bodies"), *warm = add_case(suite, "warm"),
+          *sign_ins = add_case(suite, "sign-ins"), *dialogue = add_case(suite, "dialogue"),
+          *secrets = add_case(suite, "secrets");
+
+    tcase_add_test(in_time, a_provider_that_never_answers_costs_the_deadline_and_no_more);
+    tcase_add_test(in_time, a_dripping_body_does_not_stretch_the_deadline);
+    tcase_add_test(in_time, a_stalled_tls_handshake_does_not_stretch_the_deadline);
+    tcase_add_test(in_time, a_refused_connection_is_told_at_once);
+    tcase_add_test(in_time, a_certificate_of_another_authority_is_refused);
+    tcase_add_test(in_time, a_certificate_of_another_host_is_refused);
+    tcase_add_test(in_time, a_worker_goes_on_after_a_deadline);
+    tcase_add_test(bodies, a_body_that_breaks_off_is_unreadable);
+    tcase_add_test(bodies, a_compressed_bomb_is_cut_off_where_it_grows_too_large);
+    tcase_add_test(bodies, endless_headers_are_cut_off);
+    tcase_add_test(bodies, an_echoed_credential_is_not_shown);
+    tcase_add_test(warm, a_second_probe_opens_no_second_connection);
+    tcase_add_test(sign_ins, a_sign_in_replaced_meanwhile_is_tried_once);
+    tcase_add_test(sign_ins, a_replaced_sign_in_that_is_refused_too_is_the_end);
+    tcase_add_test(sign_ins, the_homes_own_sign_in_goes_to_the_homes_own_gateway);
+    tcase_add_test(sign_ins, another_tools_sign_in_goes_to_no_gateway);
+    tcase_add_test(dialogue, a_line_that_is_no_request_is_answered_with_null_and_the_next_is_fine);
+    tcase_add_test(dialogue, the_id_comes_back_whatever_it_is);
+    tcase_add_test(dialogue, a_line_of_the_older_protocol_is_answered_without_an_id);
+    tcase_add_test(dialogue, a_key_with_a_line_end_is_not_sent);
+    tcase_add_test(dialogue, end_of_file_during_a_probe_lets_it_finish);
+    tcase_add_test(dialogue, a_worker_whose_answers_nobody_reads_ends_at_once);
+    tcase_add_test(sign_ins, a_sign_in_names_its_workspace_and_region);
+    tcase_add_test(sign_ins, a_pool_entry_goes_to_its_own_gateway_or_the_provider_and_to_no_other);
+    tcase_add_test(secrets, no_copy_of_a_key_outlives_its_answer);
+    return check_main(suite);
+}
