@@ -244,7 +244,8 @@ static void arrive(struct world *world)
     }
 }
 
-static void echo(struct world *world, uint64_t question)
+/* A plain probe of this question, whatever the world would have asked. */
+static void ask(struct world *world, uint64_t question, struct fence at_least)
 {
     struct sim_call *call;
 
@@ -257,9 +258,24 @@ static void echo(struct world *world, uint64_t question)
     call->provider = (unsigned)(question / PLAN_KEY_COUNT_MAX % PLAN_PROVIDER_COUNT_MAX);
     call->home = (unsigned)(question / PLAN_KEY_COUNT_MAX / PLAN_PROVIDER_COUNT_MAX);
     call->refresh = call->quiesced = call->known_only = false;
-    call->at_least = (struct fence){0};
+    call->at_least = at_least;
     call->age_ns_max = 0;
     come_in(world, call);
+}
+
+/* What is in the air there since before the invalidation, and so must not be joined. */
+static void follow(struct world *world, unsigned home)
+{
+    LIST_EACH (node, &world->model.homes[home].flights) {
+        const struct model_flight *flight = LIST_OWNER(node, struct model_flight, of_home);
+
+        if (flight->leased) {
+            struct sim_call like = {.home = home, .provider = flight->provider, .key = flight->key};
+
+            ask(world, question_of(&like), world->seen[home]);
+            return;
+        }
+    }
 }
 
 static void resolve(struct world *world, struct sim_call *call, uint64_t id)
@@ -291,7 +307,10 @@ void clients_event(struct world *world, const struct event *event)
         arrive(world);
         break;
     case EVENT_ECHO:
-        echo(world, event->number);
+        ask(world, event->number, (struct fence){0});
+        break;
+    case EVENT_FOLLOW:
+        follow(world, (unsigned)event->number);
         break;
     case EVENT_RESOLVED:
         resolve(world, call, event->number);
@@ -323,6 +342,9 @@ void clients_answered(struct world *world, struct sim_call *call)
             world->seen[home] = result->fence;
     } else if (result->status.code == STATUS_OK) {
         world->seen[call->home] = result->fence;
+        if (call->kind == ENGINE_CALL_INVALIDATE && !world->ending &&
+            random_chance(&world->random, world->plan.follow_chance))
+            world_schedule(world, world->now_ns, EVENT_FOLLOW, NULL, call->home);
     }
     call->next_free = world->free_calls;
     world->free_calls = call;

@@ -11,6 +11,22 @@ static bool is_key(const struct model *model, const struct engine_lease *lease, 
     return lease->api_key == secret && strcmp(lease->provider, model_provider(flight->provider)) == 0;
 }
 
+/* How well a flight fits a lease that may be for another of the same key: two wait after a re-run, or for the sake of
+ * an at_least.  The time that it waited, and the engine's sum of those that still wait, tell which of them it was. */
+static int fitness(const struct model *model, const struct engine_lease *lease, const struct model_flight *flight)
+{
+    uint64_t now_ns = model->step.now_ns;
+
+    return 2 * (lease->queue_ns == now_ns - flight->arrived_ns || lease->queue_ns == now_ns - flight->admitted_ns) +
+           (model->waiting_call_count - flight->callers.count == model->view.waiting);
+}
+
+static struct model_flight *better(const struct model *model, const struct engine_lease *lease,
+                                   struct model_flight *one, struct model_flight *other)
+{
+    return one == NULL || fitness(model, lease, other) > fitness(model, lease, one) ? other : one;
+}
+
 /* Whose turn it is: first those that are run again, in order of their arrival, then the others in theirs.  A fresh
  * worker may go to any that asked for one; a worker that is not fresh passes those that wait for one. */
 static struct model_flight *next_in_turn(const struct model *model, const struct model_home *home,
@@ -18,24 +34,24 @@ static struct model_flight *next_in_turn(const struct model *model, const struct
 {
     /* Where no fresh one comes, rather any than none. */
     bool any_will_do = cold || home->worker_counts[WORKER_STARTING] == 0 || model->plan->lazy_drains;
-    struct model_flight *flight;
+    struct model_flight *flight, *found = NULL;
 
     LIST_EACH (node, &home->ahead) {
         flight = LIST_OWNER(node, struct model_flight, waiting);
         if (cold && flight->freshness != FRESHNESS_NO_MATTER && is_key(model, lease, flight))
-            return flight;
+            found = better(model, lease, found, flight);
     }
     LIST_EACH (node, &home->ahead) {
         flight = LIST_OWNER(node, struct model_flight, waiting);
         if (is_key(model, lease, flight) && (any_will_do || flight->freshness != FRESHNESS_ASKED))
-            return flight;
+            found = better(model, lease, found, flight);
         if (flight->freshness == FRESHNESS_NO_MATTER)
-            return NULL;
+            return found;
     }
     if (home->queue.count == 0)
-        return NULL;
+        return found;
     flight = LIST_OWNER(home->queue.first, struct model_flight, waiting);
-    return is_key(model, lease, flight) ? flight : NULL;
+    return is_key(model, lease, flight) ? better(model, lease, found, flight) : found;
 }
 
 static void judge_worker_choice(const struct model *model, const struct sim_worker *worker)

@@ -58,6 +58,7 @@ static void draw_clients(struct random *random, struct plan *plan)
     plan->age_chance = draw_chance(random, 400);
     plan->at_least_chance = draw_chance(random, 400);
     plan->echo_chance = draw_chance(random, 100);
+    plan->follow_chance = draw_chance(random, 900);
     plan->invalidate_chance = draw_chance(random, 300);
     plan->global_chance = draw_chance(random, 100);
     plan->provider_chance = draw_chance(random, 800);

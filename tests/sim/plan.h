@@ -40,7 +40,7 @@ struct plan {
     unsigned hot_chance, burst_chance, burst_count_max;
     struct plan_range gap, deadline, departure;
     unsigned departure_chance, late_departure_chance, parked_chance, expired_chance;
-    unsigned refresh_chance, age_chance, at_least_chance, echo_chance;
+    unsigned refresh_chance, age_chance, at_least_chance, echo_chance, follow_chance;
     unsigned invalidate_chance, global_chance, provider_chance, quiesced_chance, known_only_chance, sync_chance;
 
     /* The custodian and its workers. */

@@ -11,6 +11,7 @@
 enum event_kind {
     EVENT_ARRIVAL,       /* somebody calls */
     EVENT_ECHO,          /* a question is put again, to the nanosecond at which what was told runs out */
+    EVENT_FOLLOW,        /* who invalidated a home asks for something newer than that */
     EVENT_RESOLVED,      /* a parked call's home is known */
     EVENT_DEPARTURE,     /* a client closes its connection */
     EVENT_DEADLINE_PAST, /* a call's deadline lies a nanosecond back: it must have been given back */

@@ -229,6 +229,7 @@ static void happen(struct world *world, const struct event *event)
     switch (event->kind) {
     case EVENT_ARRIVAL:
     case EVENT_ECHO:
+    case EVENT_FOLLOW:
     case EVENT_RESOLVED:
     case EVENT_DEPARTURE:
     case EVENT_DEADLINE_PAST:
