@@ -361,7 +361,7 @@ static void stop(struct daemon *daemon)
     shell_destroy(daemon->shell);
     edge_destroy(daemon->edge);
     service_destroy(daemon->service);
-    nng_fini();
+    nng_stop();
     socket_claims_destroy(daemon->claims);
 }
 

@@ -89,8 +89,8 @@ static void let_go(struct exchange *exchange)
     lock_release(&edge->lock);
 }
 
-/* The transport's part of a call.  Behind nng_ctx_send nothing may be touched: the exchange may serve another call, or
- * be freed. */
+/* The transport's part of a call.  It holds the exchange until nng has let go of this thread: an operation on a context
+ * that is still returning when the socket is closed looks into freed memory (nng 1.5.2). */
 static void reply(struct rpc_call *call, const struct status *status,
                   const struct envelope_piece payload[ENVELOPE_PIECE_COUNT_MAX])
 {
@@ -103,15 +103,17 @@ static void reply(struct rpc_call *call, const struct status *status,
     lock_acquire(&edge->lock);
     exchange_move_held(edge, exchange, EXCHANGE_SENDING);
     exchange->replied_ns = now_ns;
+    exchange->hold_count++;
     peers_call_replied_held(edge, exchange);
     lock_release(&edge->lock);
-    if (message == NULL) {
+    if (message != NULL) {
+        nng_aio_set_msg(exchange->send, message);
+        nng_ctx_send(exchange->context, exchange->send);
+    } else {
         nng_pipe_close(exchange->pipe); /* its client learns that no answer will come */
-        let_go(exchange);
-        return;
+        let_go(exchange);               /* in place of exchange_sent */
     }
-    nng_aio_set_msg(exchange->send, message);
-    nng_ctx_send(exchange->context, exchange->send);
+    let_go(exchange);
 }
 
 static void departed(struct rpc_call *call)

@@ -47,7 +47,7 @@ struct exchange {
     /* Guarded by edge->lock. */
     enum exchange_state state;
     struct list_node node; /* in edge->in_state[state] */
-    unsigned hold_count;   /* who needs the memory: the call until its reply is sent, its dispatch, a departure */
+    unsigned hold_count;   /* who needs it: the call until its reply is sent, its dispatch, who replies, a departure */
     bool dispatching;      /* its handler has not returned: a departure must wait, the services may not know it yet */
     bool left;             /* its client went before the reply */
     uint64_t replied_ns;   /* while sending: since when */

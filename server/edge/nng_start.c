@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/supplemental/util/platform.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
@@ -58,4 +59,12 @@ struct status nng_start(int64_t cpu)
     if (sched_setaffinity(0, sizeof allowed, &allowed) != 0 && status_is_ok(&status))
         status = status_make(STATUS_UNAVAILABLE, "cannot put back this process's CPUs: %s", strerror(errno));
     return status;
+}
+
+enum { SETTLE_MS = 50 };
+
+void nng_stop(void)
+{
+    nng_msleep(SETTLE_MS);
+    nng_fini();
 }

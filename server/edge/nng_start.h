@@ -17,4 +17,9 @@ enum { NNG_START_ANY_CPU = -1, NNG_START_AUTO = -2 };
  * not in effect, INVALID_ARGUMENT for a CPU this process may not use. */
 MUST_USE struct status nng_start(int64_t cpu);
 
+/* The last nng call of the process, by the main thread, with every socket closed.  Waits a moment first: nng_fini of
+ * 1.5.2 panics over a connection that was being greeted when its socket was closed, and nothing tells when that has
+ * ended. */
+void nng_stop(void);
+
 #endif

@@ -54,6 +54,8 @@ void echo_server_open(struct echo_server *server, const char *url)
 
 void echo_server_close(struct echo_server *server)
 {
+    for (size_t i = 0; i < ECHO_CONTEXT_COUNT; i++)
+        nng_aio_stop(server->contexts[i].aio);
     nng_close(server->socket);
     for (size_t i = 0; i < ECHO_CONTEXT_COUNT; i++)
         nng_aio_free(server->contexts[i].aio);

@@ -19,7 +19,7 @@ struct echo_server {
 
 void echo_server_open(struct echo_server *server, const char *url);
 
-/* nng_close at once, whatever is in flight. */
+/* Stops the contexts and closes at once, with whatever its clients are sending and reading. */
 void echo_server_close(struct echo_server *server);
 
 /* Messages echoed, connections that came and that nng said were gone; of all servers of this process. */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/supplemental/util/platform.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +35,13 @@ static void open_scratch(void)
     snprintf(url, sizeof url, "ipc://%s/echo.sock", scratch.path);
 }
 
+/* nng_fini does not wait for connections that were being greeted when their socket was closed: nothing tells when those
+ * are gone, but it takes them no time. */
+enum { SETTLE_MS = 50 };
+
 static void close_scratch(void)
 {
+    nng_msleep(SETTLE_MS);
     nng_fini();
     scratch_close(&scratch);
 }

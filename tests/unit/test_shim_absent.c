@@ -46,7 +46,6 @@ START_TEST(without_the_shim_a_listener_goes_deaf)
     }
     ck_assert_int_eq(hears(url), !is_concerned);
     echo_server_close(&server);
-    nng_fini();
     scratch_close(&scratch);
 }
 END_TEST
