@@ -319,6 +319,7 @@ static void arm_last_resort(const struct daemon *daemon)
 static void stop_shell(struct daemon *daemon)
 {
     arm_last_resort(daemon);
+    edge_drain(daemon->edge);
     if (daemon->shell != NULL && !daemon->stopped)
         daemon->emptied = shell_stop(daemon->shell);
     daemon->stopped = true;

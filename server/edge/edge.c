@@ -332,6 +332,8 @@ struct status edge_create(const struct edge_settings *settings, struct service *
 
 void edge_drain(struct edge *edge)
 {
+    if (edge == NULL)
+        return;
     lock_acquire(&edge->lock);
     listener_drain_held(edge);
     lock_release(&edge->lock);

@@ -45,7 +45,7 @@ struct edge_settings {
 MUST_USE struct status edge_create(const struct edge_settings *settings, struct service *service,
                                    const struct homes *homes, struct edge **edge_out);
 
-/* From now on whatever arrives is answered UNAVAILABLE; calls in progress are finished. */
+/* From now on whatever arrives is answered UNAVAILABLE, health included; calls in progress are finished. */
 void edge_drain(struct edge *edge);
 
 /* When every call was replied to, or is about to be: what still arrives is answered UNAVAILABLE, the last replies go
