@@ -92,6 +92,13 @@ bool base_url_parse(const char *given, struct base_url *url_out)
     return true;
 }
 
+void base_url_drop_path(struct base_url *url)
+{
+    size_t scheme_size = strlen(base_url_is_plain(url->text) ? scheme_http : scheme_https);
+
+    url->text[scheme_size + strcspn(url->text + scheme_size, "/")] = '\0';
+}
+
 bool base_url_is_within(const struct base_url *url, const char *const *domains)
 {
     size_t size = strlen(url->host);

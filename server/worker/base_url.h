@@ -22,6 +22,9 @@ struct base_url {
 /* False: refused. */
 MUST_USE bool base_url_parse(const char *given, struct base_url *url_out);
 
+/* Leaves scheme, host and port. */
+void base_url_drop_path(struct base_url *url);
+
 /* Whether the host is one of these domains or below one; `domains` ends with NULL. */
 bool base_url_is_within(const struct base_url *url, const char *const *domains);
 

@@ -157,12 +157,13 @@ static enum credential_search search_judge(const struct search *search, const st
 {
     if (!credential_is_sendable(candidate->secret, candidate->size))
         return CREDENTIAL_UNSENDABLE;
+    if (candidate->kind == CREDENTIAL_SIGN_IN && search_is_past(search, candidate->expiry))
+        return CREDENTIAL_PAST;
     if (credential_is_placeholder(candidate->secret))
         return CREDENTIAL_ABSENT;
     if (search->provider->accepts != NULL && !search->provider->accepts(candidate->secret))
         return CREDENTIAL_UNSUPPORTED;
-    if (candidate->kind == CREDENTIAL_SIGN_IN &&
-        (search_is_past(search, candidate->expiry) || search_is_past(search, jwt_expiry(candidate->secret))))
+    if (candidate->kind == CREDENTIAL_SIGN_IN && search_is_past(search, jwt_expiry(candidate->secret)))
         return CREDENTIAL_PAST;
     return CREDENTIAL_FOUND;
 }
@@ -209,13 +210,27 @@ static bool search_variables(struct search *search)
     return false;
 }
 
+/* A key of a kind that has no endpoint is worth a word. */
+static bool search_useless(struct search *search)
+{
+    struct text value = TEXT_EMPTY;
+
+    if (search->provider->useless_variable != NULL &&
+        keyring_variable(search->keyring, search->provider->useless_variable, &value) &&
+        !credential_is_placeholder(text_string(&value)) && search->end < CREDENTIAL_UNSUPPORTED)
+        search->end = CREDENTIAL_UNSUPPORTED;
+    text_wipe(&value);
+    return false;
+}
+
 static bool search_pool_entry(struct search *search, const json_t *entry)
 {
     struct stamp until;
-    const char *token = pool_entry_token(entry);
+    const char *own = search->provider->pool_token;
+    const char *token = own != NULL ? document_string(entry, own) : pool_entry_token(entry);
     enum pool_mark mark = pool_entry_mark(entry, search->now_s, &until);
 
-    if (mark != POOL_USABLE && mark != POOL_EXPIRED)
+    if (token == NULL || (mark != POOL_USABLE && mark != POOL_EXPIRED))
         return false;
     return search_consider(search, &(struct candidate){.secret = token,
                                                        .size = strlen(token),
@@ -240,26 +255,43 @@ static bool search_pool(struct search *search)
     return over;
 }
 
+static bool search_record(struct search *search, const struct sign_in *sign_in, const json_t *record)
+{
+    const char *token = document_string(record, sign_in->token);
+
+    return token != NULL &&
+           search_consider(
+               search, &(struct candidate){.secret = token,
+                                           .size = strlen(token),
+                                           .kind = CREDENTIAL_SIGN_IN,
+                                           .origin = sign_in->foreign ? CREDENTIAL_FROM_FOREIGN : CREDENTIAL_FROM_HOME,
+                                           .record = record,
+                                           .expiry = sign_in->expiry == NULL
+                                                         ? STAMP_ABSENT
+                                                         : stamp_read(json_object_get(record, sign_in->expiry))});
+}
+
+static bool search_sign_in(struct search *search, const struct sign_in *sign_in)
+{
+    const json_t *document =
+        sign_in->foreign ? keyring_foreign(search->keyring, sign_in) : keyring_own(search->keyring, sign_in);
+    const char *name;
+    json_t *record;
+
+    if (strcmp(sign_in->path, "*") != 0)
+        return search_record(search, sign_in, document_at(document, sign_in->path));
+    json_object_foreach((json_t *)(size_t)document, name, record)
+    {
+        if (search_record(search, sign_in, record))
+            return true;
+    }
+    return false;
+}
+
 static bool search_sign_ins(struct search *search)
 {
     for (size_t i = 0; i < PROVIDER_SIGN_IN_COUNT_MAX && search->provider->sign_ins[i].token != NULL; i++) {
-        const struct sign_in *sign_in = &search->provider->sign_ins[i];
-        const json_t *record = document_at(sign_in->foreign ? keyring_foreign(search->keyring, sign_in)
-                                                            : keyring_own(search->keyring, sign_in),
-                                           sign_in->path);
-        const char *token = document_string(record, sign_in->token);
-
-        if (token == NULL)
-            continue;
-        if (search_consider(
-                search, &(struct candidate){.secret = token,
-                                            .size = strlen(token),
-                                            .kind = CREDENTIAL_SIGN_IN,
-                                            .origin = sign_in->foreign ? CREDENTIAL_FROM_FOREIGN : CREDENTIAL_FROM_HOME,
-                                            .record = record,
-                                            .expiry = sign_in->expiry == NULL
-                                                          ? STAMP_ABSENT
-                                                          : stamp_read(json_object_get(record, sign_in->expiry))}))
+        if (search_sign_in(search, &search->provider->sign_ins[i]))
             return true;
     }
     return false;
@@ -271,8 +303,8 @@ enum credential_search credential_find(struct keyring *keyring, const struct pro
     struct search search = {keyring, provider, now_s, CREDENTIAL_ABSENT, credential_out};
 
     *credential_out = (struct credential){.secret = TEXT_EMPTY};
-    (void)(search_request(&search, request_key) || search_variables(&search) || search_pool(&search) ||
-           search_sign_ins(&search));
+    (void)(search_request(&search, request_key) || search_variables(&search) || search_useless(&search) ||
+           search_pool(&search) || search_sign_ins(&search));
     return search.end;
 }
 

@@ -81,6 +81,21 @@ struct number number_percent(struct number value)
     return number_make(value.value > 0 ? fmin(value.value, 100) : 0); /* and no -0 */
 }
 
+struct number number_rest(struct number percent)
+{
+    return percent.known ? number_make(100 - percent.value) : NUMBER_ABSENT;
+}
+
+struct number number_percent_of_fraction(struct number fraction)
+{
+    return fraction.known ? number_make(fraction.value * 100) : NUMBER_ABSENT;
+}
+
+struct number number_minus(struct number value, struct number less)
+{
+    return value.known && less.known ? number_make(value.value - less.value) : NUMBER_ABSENT;
+}
+
 struct number number_percent_of(struct number part, struct number whole)
 {
     if (!part.known || !whole.known || whole.value <= 0)

@@ -34,6 +34,13 @@ struct number number_read_decimal(const json_t *value);
 /* Within 0 and 100; a percentage that is absent stays so. */
 struct number number_percent(struct number value);
 
+/* What a percentage leaves of 100; a fraction as a percentage.  Absent stays so. */
+struct number number_rest(struct number percent);
+struct number number_percent_of_fraction(struct number fraction);
+
+/* The difference; absent when either is. */
+struct number number_minus(struct number value, struct number less);
+
 /* How many percent of the whole the part is; absent without a positive whole. */
 struct number number_percent_of(struct number part, struct number whole);
 

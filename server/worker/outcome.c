@@ -86,6 +86,27 @@ struct outcome outcome_unsupported(const char *reason)
     return outcome;
 }
 
+struct outcome outcome_body(enum body_error error, const char *code)
+{
+    bool rejects_key = error == BODY_REJECTS_KEY;
+    struct outcome outcome = {.status = rejects_key ? ACCOUNT_INVALID_KEY : ACCOUNT_UNAVAILABLE, .http_status = 200};
+
+    snprintf(outcome.reason, sizeof outcome.reason, "%s%s%s%s.",
+             rejects_key ? "The provider rejected the credential" : "The provider reported an error",
+             code[0] == '\0' ? "" : " (code ", code, code[0] == '\0' ? "" : ")");
+    return outcome;
+}
+
+struct outcome outcome_limited(int http_status, const char *retry_after, int64_t now_s)
+{
+    struct outcome outcome = {.status = ACCOUNT_RATE_LIMITED,
+                              .http_status = http_status,
+                              .retry_after_s = outcome_retry_after(retry_after, now_s)};
+
+    snprintf(outcome.reason, sizeof outcome.reason, "The usage endpoint is rate limited (HTTP %d).", http_status);
+    return outcome;
+}
+
 const char *outcome_reason(enum failure failure)
 {
     return failures[failure].reason;

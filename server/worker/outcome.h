@@ -59,6 +59,15 @@ struct outcome outcome_usable(bool exhausted);
 /* `http_status` 0 when nothing was answered. */
 struct outcome outcome_failure(enum failure failure, int http_status);
 
+/* What a body that came with 200 says instead of telling something. */
+enum body_error { BODY_FINE, BODY_ERROR, BODY_REJECTS_KEY };
+
+/* `code` is the provider's, a number as text; "": it gave none.  `error` is not BODY_FINE. */
+struct outcome outcome_body(enum body_error error, const char *code);
+
+/* A status besides 429 by which a provider says that it was asked too often. */
+struct outcome outcome_limited(int http_status, const char *retry_after, int64_t now_s);
+
 /* FAILURE_UNSUPPORTED in the provider's own words. */
 struct outcome outcome_unsupported(const char *reason);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* How long a mark "exhausted" holds when the provider did not say (PROVIDERS.md 5.1). */
 enum { WAIT_UNAUTHORIZED_S = 300, WAIT_S = 3600, STATUS_UNAUTHORIZED = 401 };
@@ -164,24 +165,88 @@ struct pool_summary *pool_summarise(const struct pool *pool, int64_t now_s)
     }
     for (size_t i = 0; i < pool->count; i++) {
         struct pool_row row = pool_row_make(pool->entries[i].json, i + 1, now_s);
-        size_t *counts[] = {
-            [POOL_ROW_AVAILABLE] = &summary->available,
-            [POOL_ROW_EXHAUSTED] = &summary->exhausted,
-            [POOL_ROW_UNAVAILABLE] = &summary->failed,
-            [POOL_ROW_DEAD] = &summary->dead,
-        };
 
-        ++*counts[row.status];
+        summary->counts[row.status]++;
         if (i < summary->row_count)
             summary->rows[i] = row;
     }
     return summary;
 }
 
+void pool_row_set(struct pool_summary *summary, struct pool_row *row, enum pool_row_status status, const char *reason)
+{
+    summary->counts[row->status]--;
+    summary->counts[status]++;
+    row->status = status;
+    snprintf(row->reason, sizeof row->reason, "%s", reason);
+}
+
+const char *pool_mark_reason(enum pool_mark mark)
+{
+    return pool_shown[mark].reason;
+}
+
+void pool_summary_give_up_rest(struct pool_summary *summary)
+{
+    size_t rest = summary->counts[POOL_ROW_AVAILABLE];
+
+    for (size_t i = 0; i < summary->row_count; i++)
+        rest -= summary->rows[i].status == POOL_ROW_AVAILABLE ? 1 : 0;
+    summary->counts[POOL_ROW_AVAILABLE] -= rest;
+    summary->counts[POOL_ROW_UNAVAILABLE] += rest;
+}
+
+/* ---- what the readings tell together ---- */
+
+/* The first of several that have as much left stays. */
+static void pool_consider_window(struct pool_summary *summary, const struct pool_row *row,
+                                 const struct reading_window *window)
+{
+    size_t at = 0;
+
+    if (window->reset_at.known && (!summary->next_reset_at.known || window->reset_at.s < summary->next_reset_at.s))
+        summary->next_reset_at = window->reset_at;
+    while (at < summary->best_count && strcasecmp(summary->best[at].window->label, window->label) != 0)
+        at++;
+    if (at == LIMIT_WINDOW_COUNT_MAX)
+        return;
+    if (at == summary->best_count)
+        summary->best_count++;
+    else if (window->used_percent >= summary->best[at].window->used_percent)
+        return;
+    summary->best[at] = (struct pool_best){window, row};
+}
+
+static void pool_consider_plan(struct pool_summary *summary, const char *plan)
+{
+    if (plan[0] == '\0')
+        return;
+    for (size_t i = 0; i < summary->plan_count; i++) {
+        if (strcmp(summary->plans[i], plan) == 0)
+            return;
+    }
+    summary->plans[summary->plan_count++] = plan;
+}
+
+void pool_summary_compare(struct pool_summary *summary)
+{
+    for (size_t i = 0; i < summary->row_count; i++) {
+        const struct pool_row *row = &summary->rows[i];
+
+        if (row->reading == NULL)
+            continue;
+        pool_consider_plan(summary, row->reading->plan);
+        for (size_t j = 0; j < row->reading->window_count; j++)
+            pool_consider_window(summary, row, &row->reading->windows[j]);
+    }
+}
+
 void pool_summary_destroy(struct pool_summary *summary)
 {
     if (summary == NULL)
         return;
+    while (summary->reading_count > 0)
+        free(summary->readings[--summary->reading_count]);
     free(summary->rows);
     free(summary);
 }

@@ -8,6 +8,7 @@
 #define SERVER_WORKER_POOL_H
 
 #include "proto/compiler.h"
+#include "server/worker/reading.h"
 #include "server/worker/stamp.h"
 #include "server/worker/wording.h"
 
@@ -35,20 +36,42 @@ struct pool {
     size_t count;
 };
 
-enum pool_row_status { POOL_ROW_AVAILABLE, POOL_ROW_EXHAUSTED, POOL_ROW_UNAVAILABLE, POOL_ROW_DEAD };
+enum pool_row_status {
+    POOL_ROW_AVAILABLE,
+    POOL_ROW_EXHAUSTED,
+    POOL_ROW_UNAVAILABLE,
+    POOL_ROW_DEAD,
+    POOL_ROW_STATUS_COUNT
+};
 
 struct pool_row {
     char label[LABEL_SIZE];
     enum pool_row_status status;
     char reason[TEXT_SIZE]; /* "": none */
     struct stamp retry_after;
+    bool is_asked;                 /* the provider was, about this one */
+    const struct reading *reading; /* what it told, lent by the summary; NULL: nothing */
 };
 
-/* A pool as the answer line shows it. */
+/* Of all windows with one label that with the most left; lent by the summary. */
+struct pool_best {
+    const struct reading_window *window;
+    const struct pool_row *row;
+};
+
+/* A pool as the answer line shows it (5.3). */
 struct pool_summary {
-    size_t total, available, exhausted, failed, dead;
-    struct pool_row *rows; /* owned */
-    size_t row_count;      /* at most LIMIT_CREDENTIAL_COUNT_MAX */
+    size_t total, counts[POOL_ROW_STATUS_COUNT]; /* of all entries, those without a row included */
+    size_t request_count;
+    struct pool_row *rows;                                /* owned */
+    size_t row_count;                                     /* at most LIMIT_CREDENTIAL_COUNT_MAX */
+    struct reading *readings[LIMIT_CREDENTIAL_COUNT_MAX]; /* owned */
+    size_t reading_count;
+    struct pool_best best[LIMIT_WINDOW_COUNT_MAX]; /* in the order in which their labels came first */
+    size_t best_count;
+    const char *plans[LIMIT_CREDENTIAL_COUNT_MAX]; /* distinct, in the order of the rows; lent by the readings */
+    size_t plan_count;
+    struct stamp next_reset_at; /* of any window */
 };
 
 /* `auth`: the document, or NULL.  Empty when it has no such pool; false when memory is short. */
@@ -63,6 +86,18 @@ enum pool_mark pool_entry_mark(const json_t *entry, int64_t now_s, struct stamp 
 
 /* Rows from the marks alone, without a request (5.4).  NULL when memory is short; pool_summary_destroy() it. */
 struct pool_summary *pool_summarise(const struct pool *pool, int64_t now_s);
+
+/* Another status for a row, and why; counts it there. */
+void pool_row_set(struct pool_summary *summary, struct pool_row *row, enum pool_row_status status, const char *reason);
+
+/* How a mark is told; static. */
+const char *pool_mark_reason(enum pool_mark mark);
+
+/* Entries beyond the rows are not asked about: those that could be used count as not available. */
+void pool_summary_give_up_rest(struct pool_summary *summary);
+
+/* Finds best windows, plans and the next reset in the rows' readings. */
+void pool_summary_compare(struct pool_summary *summary);
 void pool_summary_destroy(struct pool_summary *summary); /* NULL is fine */
 
 #endif

@@ -1,12 +1,16 @@
 #include "server/worker/probe.h"
 
 #include "server/base/clock.h"
-#include "server/worker/base_url.h"
 #include "server/worker/credentials.h"
 #include "server/worker/document.h"
+#include "server/worker/inquiry.h"
+#include "server/worker/pool_ask.h"
 #include "server/worker/provider.h"
 
 #include <string.h>
+
+/* Of a whole probe, whatever the request allows (PROVIDERS.md 8.3). */
+enum { PROBE_TIME_MS_MAX = 35000, STATUS_UNAUTHORIZED = 401, STATUS_NOT_FOUND = 404 };
 
 /* What one probe carries along. */
 struct probe {
@@ -16,7 +20,9 @@ struct probe {
     struct snapshot *snapshot;
     struct keyring keyring;
     struct credential credential;
-    struct base_url base;
+    struct inquiry inquiry;
+    int64_t now_s;
+    uint64_t deadline_ns;
     enum probe_end end;
 };
 
@@ -25,131 +31,90 @@ static int64_t probe_now_s(const struct prober *prober)
     return prober->fixed_now.known ? prober->fixed_now.s : clock_wall_ms() / 1000;
 }
 
-static void probe_fail(struct probe *probe, enum failure failure, int http_status)
+static void probe_fail(struct probe *probe, enum failure failure)
 {
-    probe->snapshot->outcome = outcome_failure(failure, http_status);
+    probe->snapshot->outcome = outcome_failure(failure, 0);
 }
 
-/* ---- before the request ---- */
+/* ---- pools ---- */
 
-/* The pool's own marks are all there is to show: no endpoint, or no entry that can be used (5.4).  False: no pool. */
+/* Every entry that its marks let through is asked about (5.2). */
+static void probe_ask_pool(struct probe *probe, const struct pool *pool, struct pool_summary *summary)
+{
+    const struct provider *provider = probe->provider;
+    const struct pool_asking asking = {.provider = provider,
+                                       .keyring = &probe->keyring,
+                                       .http = probe->prober->http,
+                                       .now_s = probe->now_s,
+                                       .deadline_ns = probe->deadline_ns};
+    bool heard = false;
+
+    switch (pool_ask(&asking, pool, summary, &heard)) {
+    case POOL_ASK_DONE:
+        snapshot_set_asked_pool(probe->snapshot, summary, provider->pool_source, provider->pool_reason);
+        probe->snapshot->min_interval_s = heard ? provider->min_interval_s : 0;
+        return;
+    case POOL_ASK_ABANDONED:
+        probe->end = PROBE_ABANDONED;
+        break;
+    case POOL_ASK_NO_MEMORY:
+        probe->end = PROBE_NO_MEMORY;
+        break;
+    }
+    pool_summary_destroy(summary);
+}
+
+/* The pool is all there is: the provider is asked about each of its entries, or there is no endpoint, or no entry that
+ * can be used, and its own marks are shown (5.4).  False: no pool. */
 static bool probe_show_pool(struct probe *probe)
 {
     struct pool pool;
     struct pool_summary *summary;
 
-    if (!pool_open(&pool, probe->keyring.auth, probe->request->provider)) {
+    if (!pool_open(&pool, probe->keyring.auth,
+                   probe->provider == NULL ? probe->request->provider : probe->provider->id)) {
         probe->end = PROBE_NO_MEMORY;
         return true;
     }
     if (pool.count == 0)
         return false;
-    summary = pool_summarise(&pool, probe_now_s(probe->prober));
-    pool_close(&pool);
+    summary = pool_summarise(&pool, probe->now_s);
     if (summary == NULL)
         probe->end = PROBE_NO_MEMORY;
+    else if (probe->provider != NULL && probe->provider->pool_source != NULL)
+        probe_ask_pool(probe, &pool, summary);
     else
         snapshot_set_local_pool(probe->snapshot, summary);
+    pool_close(&pool);
     return true;
-}
-
-/* Says why there is no credential. */
-static void probe_show_search(struct probe *probe, enum credential_search search)
-{
-    switch (search) {
-    case CREDENTIAL_FOUND:
-        break;
-    case CREDENTIAL_ABSENT:
-        if (!probe_show_pool(probe))
-            probe_fail(probe, FAILURE_NO_KEY, 0);
-        break;
-    case CREDENTIAL_UNSENDABLE:
-        probe_fail(probe, FAILURE_UNSENDABLE, 0);
-        break;
-    case CREDENTIAL_UNSUPPORTED:
-        if (probe->provider->unsupported_reason != NULL)
-            probe->snapshot->outcome = outcome_unsupported(probe->provider->unsupported_reason);
-        else
-            probe_fail(probe, FAILURE_UNSUPPORTED, 0);
-        break;
-    case CREDENTIAL_PAST:
-        probe_fail(probe, FAILURE_EXPIRED, 0);
-        break;
-    case CREDENTIAL_NO_MEMORY:
-        probe->end = PROBE_NO_MEMORY;
-        break;
-    }
-}
-
-/* Where this credential may go.  A pool entry goes to its own base or the usual one, never to an override (5.1);
- * another tool's sign-in goes to its vendor alone (8.1). */
-static bool probe_choose_base(struct probe *probe)
-{
-    const struct provider *provider = probe->provider;
-    struct text given = TEXT_EMPTY;
-    bool overridden = false, allowed;
-
-    if (probe->credential.origin == CREDENTIAL_FROM_POOL) {
-        const char *own = document_string(probe->credential.record, "base_url");
-
-        overridden = own != NULL;
-        text_add_string(&given, overridden ? own : provider->base_url);
-    } else {
-        overridden = provider->base_url_variable != NULL &&
-                     keyring_variable(&probe->keyring, provider->base_url_variable, &given);
-        if (!overridden)
-            text_add_string(&given, provider->base_url);
-    }
-    allowed = !given.failed && base_url_parse(text_string(&given), &probe->base);
-    if (allowed && overridden && probe->credential.origin == CREDENTIAL_FROM_FOREIGN)
-        allowed = base_url_is_within(&probe->base, provider->own_domains);
-    text_fini(&given);
-    return allowed;
 }
 
 /* ---- the request ---- */
 
-/* Header lines; they hold the credential: text_wipe() them. */
-static void probe_compose_headers(const struct probe *probe, struct text *lines)
-{
-    const struct provider *provider = probe->provider;
-
-    text_add_string(lines, "Accept: application/json\n");
-    text_add_string(lines, provider->authorization);
-    text_add(lines, text_string(&probe->credential.secret), probe->credential.secret.size);
-    text_add_string(lines, "\n");
-    for (const char *const *header = provider->headers; *header != NULL; header++) {
-        text_add_string(lines, *header);
-        text_add_string(lines, "\n");
-    }
-    if (provider->identify != NULL)
-        provider->identify(&probe->credential, lines);
-}
-
-/* GETs base and path, or where the provider's `address` says when path is NULL. */
+/* Asks for a path behind the base; NULL: for what the provider asks for first. */
 static void probe_get(struct probe *probe, const char *path, struct http_answer *answer_out)
 {
-    uint64_t due_ns = clock_now_ns() + probe->provider->timeout_ms * NS_PER_MS;
-    struct text url = TEXT_EMPTY, lines = TEXT_EMPTY;
+    struct text url = TEXT_EMPTY;
 
-    if (path == NULL) {
-        probe->provider->address(probe->base.text, &url);
-    } else {
-        text_add_string(&url, probe->base.text);
-        text_add_string(&url, path);
-    }
-    probe_compose_headers(probe, &lines);
-    if (url.failed || lines.failed) {
-        *answer_out = (struct http_answer){.end = HTTP_UNREACHABLE};
+    *answer_out = (struct http_answer){.end = HTTP_UNREACHABLE};
+    inquiry_address(&probe->inquiry, path, &url);
+    if (url.failed)
         probe->end = PROBE_NO_MEMORY;
-    } else {
-        http_get(probe->prober->http, text_string(&url), &lines,
-                 due_ns < probe->request->deadline_ns ? due_ns : probe->request->deadline_ns, answer_out);
-    }
+    else
+        http_ask(probe->prober->http,
+                 &(struct http_request){.url = text_string(&url),
+                                        .lines = &probe->inquiry.lines,
+                                        .posted = probe->provider->posted,
+                                        .timeout_ms = probe->provider->timeout_ms},
+                 1, probe->deadline_ns, answer_out);
     if (answer_out->end == HTTP_ABANDONED)
         probe->end = PROBE_ABANDONED;
     text_fini(&url);
-    text_wipe(&lines);
+}
+
+static bool probe_was_answered(const struct http_answer *answer, int status)
+{
+    return answer->end == HTTP_ANSWERED && answer->status == status;
 }
 
 /* A sign-in that was refused: whether its owner has put another in its place since; then that is the credential. */
@@ -162,8 +127,8 @@ static bool probe_reread(struct probe *probe)
     if (probe->credential.kind != CREDENTIAL_SIGN_IN || probe->credential.origin == CREDENTIAL_FROM_REQUEST)
         return false;
     keyring_open(&keyring, probe->prober->files);
-    changed = credential_find(&keyring, probe->provider, &probe->request->api_key, probe_now_s(probe->prober),
-                              &credential) == CREDENTIAL_FOUND &&
+    changed = credential_find(&keyring, probe->provider, &probe->request->api_key, probe->now_s, &credential) ==
+                  CREDENTIAL_FOUND &&
               strcmp(text_string(&credential.secret), text_string(&probe->credential.secret)) != 0;
     if (!changed) {
         credential_fini(&credential);
@@ -179,145 +144,200 @@ static bool probe_reread(struct probe *probe)
 
 /* ---- the answer ---- */
 
-/* Anything but a readable 200; false: it is one. */
-static bool probe_show_failure(struct probe *probe, const struct http_answer *answer)
-{
-    switch (answer->end) {
-    case HTTP_ANSWERED:
-        if (answer->status == 200)
-            return false;
-        probe->snapshot->outcome =
-            outcome_http(answer->status, probe->credential.kind, answer->retry_after, probe_now_s(probe->prober));
-        return true;
-    case HTTP_OVERSIZED:
-        probe_fail(probe, FAILURE_OVERSIZED, answer->status);
-        return true;
-    case HTTP_UNREADABLE:
-        probe_fail(probe, FAILURE_UNREADABLE, answer->status);
-        return true;
-    case HTTP_TIMED_OUT:
-        probe_fail(probe, FAILURE_TIMED_OUT, 0);
-        return true;
-    case HTTP_UNREACHABLE:
-    case HTTP_ABANDONED:
-        break;
-    }
-    probe_fail(probe, FAILURE_UNREACHABLE, 0);
-    return true;
-}
-
-/* One more request of a provider that wants it; its failure costs nothing but its part of the reading. */
-static json_t *probe_get_further(struct probe *probe, const char *path)
+/* One more request of a provider that wants it; false: it failed, and with it the probe. */
+static bool probe_get_further(struct probe *probe, const char *path, json_t **body_out)
 {
     struct http_answer answer;
-    json_t *body = NULL;
+    struct outcome outcome;
 
     probe_get(probe, path, &answer);
-    if (answer.end == HTTP_ANSWERED && answer.status == 200)
-        body = document_parse(text_string(&answer.body), answer.body.size);
+    *body_out = inquiry_body(&probe->inquiry, &answer, &outcome);
     http_answer_fini(&answer);
-    return body;
+    if (*body_out != NULL || !probe->provider->further_is_needed)
+        return true;
+    probe->snapshot->outcome = outcome;
+    return false;
 }
 
-static void probe_show_reading(struct probe *probe)
+/* The bodies that the provider wants beside the first; false: one that it needs failed. */
+static bool probe_gather(struct probe *probe, struct bodies *bodies, json_t **further)
 {
-    struct snapshot *snapshot = probe->snapshot;
-    struct reading *reading = &snapshot->reading;
+    bool complete = true, more = probe->provider->further != NULL;
 
-    if (reading_mentions(reading, text_string(&probe->credential.secret))) {
-        *reading = (struct reading){.exhausted = false};
-        probe_fail(probe, FAILURE_UNREADABLE, 200);
-        return;
+    while (more && complete && bodies->count < PROVIDER_BODY_COUNT_MAX && probe->end == PROBE_DONE) {
+        struct text path = TEXT_EMPTY;
+
+        more = probe->provider->further(bodies, &path);
+        if (more && path.failed)
+            probe->end = PROBE_NO_MEMORY;
+        else if (more) {
+            complete = probe_get_further(probe, text_string(&path), &further[bodies->count]);
+            bodies->bodies[bodies->count] = further[bodies->count];
+            bodies->count++;
+        }
+        text_fini(&path);
     }
-    if (reading->source != NULL)
-        snapshot->source = reading->source;
-    if (reading_is_usable(reading))
-        snapshot->outcome = outcome_usable(reading->exhausted);
-    else
-        probe_fail(probe, FAILURE_NO_DATA, 200);
+    return complete;
 }
 
 /* Reads the first body, asks for what the provider wants beside it, and has it all turned into a reading. */
-static void probe_read(struct probe *probe, json_t *first)
+static void probe_read(struct probe *probe, json_t *first, bool is_otherwise)
 {
-    struct bodies bodies = {
-        .bodies = {first}, .count = 1, .credential = &probe->credential, .now_s = probe_now_s(probe->prober)};
+    struct snapshot *snapshot = probe->snapshot;
+    struct bodies bodies = {.bodies = {first},
+                            .count = 1,
+                            .is_otherwise = is_otherwise,
+                            .base = &probe->inquiry.base,
+                            .credential = &probe->credential,
+                            .now_s = probe->now_s};
     json_t *further[PROVIDER_BODY_COUNT_MAX] = {NULL};
 
-    while (probe->provider->further != NULL && bodies.count < PROVIDER_BODY_COUNT_MAX && probe->end == PROBE_DONE) {
-        const char *path = probe->provider->further(&bodies);
-
-        if (path == NULL)
-            break;
-        further[bodies.count] = probe_get_further(probe, path);
-        bodies.bodies[bodies.count] = further[bodies.count];
-        bodies.count++;
+    if (probe_gather(probe, &bodies, further)) {
+        snapshot->outcome = inquiry_read(&probe->inquiry, &bodies, &snapshot->reading);
+        if (snapshot->reading.source != NULL)
+            snapshot->source = snapshot->reading.source;
     }
-    probe->provider->read(&bodies, &probe->snapshot->reading);
-    probe_show_reading(probe);
     for (size_t i = 0; i < PROVIDER_BODY_COUNT_MAX; i++)
         json_decref(further[i]);
 }
 
-/* With a credential at hand: asks, and shows what came of it. */
-static void probe_ask(struct probe *probe, bool again)
+static void probe_take(struct probe *probe, const struct http_answer *answer, bool is_otherwise)
 {
-    struct http_answer answer;
-    json_t *body;
+    json_t *body = inquiry_body(&probe->inquiry, answer, &probe->snapshot->outcome);
 
-    if (!probe_choose_base(probe)) {
-        probe_fail(probe, FAILURE_BASE_URL, 0);
-        return;
-    }
-    probe_get(probe, probe->provider->address == NULL ? probe->provider->path : NULL, &answer);
-    if (answer.end == HTTP_ANSWERED && answer.status == 401 && !again && probe_reread(probe)) {
-        http_answer_fini(&answer);
-        probe_ask(probe, true);
-        return;
-    }
-    if (!probe_show_failure(probe, &answer)) {
-        body = document_parse(text_string(&answer.body), answer.body.size);
-        if (body == NULL)
-            probe_fail(probe, FAILURE_UNREADABLE, answer.status);
-        else
-            probe_read(probe, body);
-        json_decref(body);
-    }
-    http_answer_fini(&answer);
+    if (body != NULL)
+        probe_read(probe, body, is_otherwise);
+    json_decref(body);
     if (probe->snapshot->outcome.http_status != 0)
         probe->snapshot->min_interval_s = probe->provider->min_interval_s;
 }
 
-static void probe_walk(struct probe *probe)
+/* Sends it, to the other path where the first is not there; true: it was refused, and there is another sign-in now. */
+static bool probe_send(struct probe *probe, bool may_reread)
 {
-    const struct provider *provider = probe->provider;
-    enum credential_search search;
+    const char *otherwise = probe->provider->path_otherwise;
+    struct http_answer answer;
+    bool is_otherwise, is_renewed;
 
-    if (provider == NULL) {
-        probe->snapshot->source = "none";
-        probe->snapshot->title = "Account limits";
-        if (!probe_show_pool(probe))
-            probe_fail(probe, FAILURE_UNSUPPORTED, 0);
-        return;
+    probe_get(probe, NULL, &answer);
+    is_otherwise = otherwise != NULL && probe_was_answered(&answer, STATUS_NOT_FOUND);
+    if (is_otherwise) {
+        http_answer_fini(&answer);
+        probe_get(probe, otherwise, &answer);
     }
+    is_renewed = may_reread && probe_was_answered(&answer, STATUS_UNAUTHORIZED) && probe_reread(probe);
+    if (!is_renewed)
+        probe_take(probe, &answer, is_otherwise);
+    http_answer_fini(&answer);
+    return is_renewed;
+}
+
+/* With a credential at hand: asks, and shows what came of it. */
+static void probe_ask(struct probe *probe)
+{
+    bool is_due = true;
+
+    for (int turn = 0; is_due && turn < 2; turn++) {
+        is_due = false;
+        switch (inquiry_open(&probe->inquiry, probe->provider, &probe->keyring, &probe->credential, probe->now_s)) {
+        case INQUIRY_READY:
+            is_due = probe_send(probe, turn == 0);
+            break;
+        case INQUIRY_NOT_ALLOWED:
+            probe_fail(probe, FAILURE_BASE_URL);
+            break;
+        case INQUIRY_INCOMPLETE:
+            probe_fail(probe, FAILURE_NO_KEY);
+            break;
+        case INQUIRY_NO_MEMORY:
+            probe->end = PROBE_NO_MEMORY;
+            break;
+        }
+        inquiry_fini(&probe->inquiry);
+    }
+}
+
+/* ---- the walk ---- */
+
+/* Says why there is no credential. */
+static void probe_show_search(struct probe *probe, enum credential_search search)
+{
+    switch (search) {
+    case CREDENTIAL_FOUND:
+        break;
+    case CREDENTIAL_ABSENT:
+        if (!probe_show_pool(probe))
+            probe_fail(probe, FAILURE_NO_KEY);
+        break;
+    case CREDENTIAL_UNSENDABLE:
+        probe_fail(probe, FAILURE_UNSENDABLE);
+        break;
+    case CREDENTIAL_UNSUPPORTED:
+        if (probe->provider->unsupported_reason != NULL)
+            probe->snapshot->outcome = outcome_unsupported(probe->provider->unsupported_reason);
+        else
+            probe_fail(probe, FAILURE_UNSUPPORTED);
+        break;
+    case CREDENTIAL_PAST:
+        probe_fail(probe, FAILURE_EXPIRED);
+        break;
+    case CREDENTIAL_NO_MEMORY:
+        probe->end = PROBE_NO_MEMORY;
+        break;
+    }
+}
+
+/* The row counts: the provider's, or that of another which the credential belongs to. */
+static void probe_follow(struct probe *probe, const struct provider *provider)
+{
+    probe->provider = provider;
     probe->snapshot->source = provider->source;
     probe->snapshot->title = provider->title;
-    search = credential_find(&probe->keyring, provider, &probe->request->api_key, probe_now_s(probe->prober),
-                             &probe->credential);
+}
+
+static void probe_walk_single(struct probe *probe)
+{
+    enum credential_search search =
+        credential_find(&probe->keyring, probe->provider, &probe->request->api_key, probe->now_s, &probe->credential);
+    const struct provider *(*belongs)(const struct credential *) = probe->provider->belongs;
+    const struct provider *other = search == CREDENTIAL_FOUND && belongs != NULL ? belongs(&probe->credential) : NULL;
+
+    if (other != NULL)
+        probe_follow(probe, other);
     if (search == CREDENTIAL_FOUND)
-        probe_ask(probe, false);
+        probe_ask(probe);
     else
         probe_show_search(probe, search);
     credential_fini(&probe->credential);
 }
 
+static void probe_walk(struct probe *probe)
+{
+    const struct provider *provider = probe->provider;
+
+    if (provider == NULL) {
+        probe->snapshot->source = "none";
+        probe->snapshot->title = "Account limits";
+        if (!probe_show_pool(probe))
+            probe_fail(probe, FAILURE_UNSUPPORTED);
+        return;
+    }
+    probe_follow(probe, provider);
+    /* A pool that is asked about leaves no place for a single credential, but for one that came with the request. */
+    if (provider->pool_source == NULL || probe->request->api_key.size > 0 || !probe_show_pool(probe))
+        probe_walk_single(probe);
+}
+
 enum probe_end probe_run(const struct prober *prober, const struct probe_request *request,
                          struct snapshot **snapshot_out)
 {
+    uint64_t due_ns = clock_now_ns() + PROBE_TIME_MS_MAX * NS_PER_MS;
     struct probe probe = {.prober = prober,
                           .request = request,
                           .provider = provider_find(request->provider),
                           .snapshot = snapshot_create(request->provider),
+                          .now_s = probe_now_s(prober),
+                          .deadline_ns = due_ns < request->deadline_ns ? due_ns : request->deadline_ns,
                           .end = PROBE_DONE};
 
     if (probe.snapshot == NULL)

@@ -71,6 +71,54 @@ void reading_add_balance(struct reading *reading, const char *label, double amou
     reading->balance_count++;
 }
 
+void reading_add_money(struct reading *reading, const char *name, const char *label, struct number amount,
+                       const char *currency)
+{
+    if (!amount.known)
+        return;
+    reading_add_detail(reading, "%s: %s", name, wording_money(amount.value, currency).text);
+    if (label != NULL)
+        reading_add_balance(reading, label, amount.value, currency);
+}
+
+void reading_add_total(struct reading *reading, const char *label, struct number total, const char *currency,
+                       const struct balance_part *parts)
+{
+    char inner[BALANCE_PART_COUNT * (PHRASE_SIZE + sizeof "topped up , ")] = "";
+    struct phrase money = wording_money(total.value, currency);
+    size_t size = 0;
+
+    if (!total.known || currency[0] == '\0')
+        return;
+    for (size_t i = 0; parts != NULL && i < BALANCE_PART_COUNT; i++) {
+        if (parts[i].name != NULL && parts[i].amount.known)
+            size += (size_t)snprintf(inner + size, sizeof inner - size, "%s%s %s", size == 0 ? " (" : ", ",
+                                     parts[i].name, wording_money(parts[i].amount.value, currency).text);
+    }
+    /* The sign of a currency is several countries': its name stands behind it. */
+    reading_add_detail(reading, "Balance: %s%s%s%s%s", money.text, strstr(money.text, currency) == NULL ? " " : "",
+                       strstr(money.text, currency) == NULL ? currency : "", inner, size == 0 ? "" : ")");
+    reading_add_balance(reading, label, total.value, currency);
+}
+
+const char reading_insufficient[] = "Balance is insufficient for API calls.";
+
+void reading_set_exhausted(struct reading *reading, const char *detail)
+{
+    reading->exhausted = true;
+    if (detail != NULL)
+        reading_add_detail(reading, "%s", detail);
+}
+
+void reading_set_error(struct reading *reading, enum body_error error, const json_t *code)
+{
+    struct number number = number_read_decimal(code);
+
+    reading->error = error;
+    if (number.known)
+        reading->error_code = wording_count(number.value);
+}
+
 bool reading_is_usable(const struct reading *reading)
 {
     return reading->window_count + reading->detail_count + reading->balance_count > 0;

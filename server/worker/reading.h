@@ -9,6 +9,7 @@
 
 #include "proto/compiler.h"
 #include "server/worker/number.h"
+#include "server/worker/outcome.h"
 #include "server/worker/stamp.h"
 #include "server/worker/wording.h"
 
@@ -44,8 +45,10 @@ struct reading_balance {
 };
 
 struct reading {
-    const char *source; /* static; NULL: the provider's usual one */
-    bool exhausted;     /* the body says that nothing is left */
+    enum body_error error;    /* not BODY_FINE: nothing else counts */
+    struct phrase error_code; /* "": none */
+    const char *source;       /* static; NULL: the provider's usual one */
+    bool exhausted;           /* the body says that nothing is left */
     char plan[PLAN_SIZE];
     struct reading_window windows[LIMIT_WINDOW_COUNT_MAX];
     size_t window_count;
@@ -63,6 +66,32 @@ bool reading_has_window(const struct reading *reading, const char *label);
 
 void reading_add_detail(struct reading *reading, const char *format, ...) PRINTF_LIKE(2, 3);
 void reading_add_balance(struct reading *reading, const char *label, double amount, const char *currency);
+
+/* A sum of money with a name: "Credits balance: $37.25", and "Credits", unless NULL, as a balance.  Absent: neither. */
+void reading_add_money(struct reading *reading, const char *name, const char *label, struct number amount,
+                       const char *currency);
+
+/* A part of a balance: "granted". */
+struct balance_part {
+    const char *name; /* NULL: no part */
+    struct number amount;
+};
+
+enum { BALANCE_PART_COUNT = 2 };
+
+/* "Balance: ¥86.40 CNY (granted ¥6.40, topped up ¥80.00)", and `label` as a balance.  Absent parts are left out, an
+ * absent total and a currency that is none (wording_currency) leave out all of it. */
+void reading_add_total(struct reading *reading, const char *label, struct number total, const char *currency,
+                       const struct balance_part *parts);
+
+/* Nothing is left; with a detail that says so, unless NULL. */
+void reading_set_exhausted(struct reading *reading, const char *detail);
+
+/* What a provider says when calls would be refused. */
+extern const char reading_insufficient[];
+
+/* The body reports an error, with its code if that is a number, or text that is one. */
+void reading_set_error(struct reading *reading, enum body_error error, const json_t *code);
 
 /* At least one window, detail or balance. */
 bool reading_is_usable(const struct reading *reading);

@@ -34,6 +34,11 @@ void snapshot_destroy(struct snapshot *snapshot); /* NULL is fine */
 /* Takes the summary and makes the snapshot one of a pool that nobody was asked about (5.4). */
 void snapshot_set_local_pool(struct snapshot *snapshot, struct pool_summary *summary);
 
+/* The same of a pool whose entries were asked about (5.3).  `source` and `reason`, for when none of them told anything,
+ * are static. */
+void snapshot_set_asked_pool(struct snapshot *snapshot, struct pool_summary *summary, const char *source,
+                             const char *reason);
+
 /* Adds the line, without its line end; `id` (lent, NULL: none) leads it.  False when memory is short. */
 MUST_USE bool snapshot_write(const struct snapshot *snapshot, const json_t *id, struct text *line);
 

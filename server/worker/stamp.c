@@ -86,11 +86,22 @@ int64_t stamp_next_week(int64_t now_s)
     return (now_s / DAY_S + WEEK_DAYS - days_since_monday) * DAY_S;
 }
 
-int64_t stamp_next_month(int64_t now_s)
+/* The beginning of the month that is so many after now's. */
+static int64_t stamp_month(int64_t now_s, int months_later)
 {
     struct tm civil = {0};
     time_t moment = (time_t)now_s;
 
     gmtime_r(&moment, &civil);
-    return timegm(&(struct tm){.tm_year = civil.tm_year, .tm_mon = civil.tm_mon + 1, .tm_mday = 1});
+    return timegm(&(struct tm){.tm_year = civil.tm_year, .tm_mon = civil.tm_mon + months_later, .tm_mday = 1});
+}
+
+int64_t stamp_next_month(int64_t now_s)
+{
+    return stamp_month(now_s, 1);
+}
+
+int64_t stamp_this_month(int64_t now_s)
+{
+    return stamp_month(now_s, 0);
 }

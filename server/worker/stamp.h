@@ -50,4 +50,7 @@ int64_t stamp_next_day(int64_t now_s);
 int64_t stamp_next_week(int64_t now_s);
 int64_t stamp_next_month(int64_t now_s);
 
+/* The 00:00 UTC at which the month of now began. */
+int64_t stamp_this_month(int64_t now_s);
+
 #endif

@@ -29,9 +29,9 @@ static char wording_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-struct label wording_plan(const json_t *value)
+/* In place: the first letter of each word up, the others down; what has a space already is left as it is written. */
+static struct label wording_title(struct label plan)
 {
-    struct label plan = wording_label(value);
     bool word_starts = true;
 
     if (strchr(plan.text, ' ') != NULL)
@@ -46,13 +46,38 @@ struct label wording_plan(const json_t *value)
     return plan;
 }
 
+struct label wording_plan(const json_t *value)
+{
+    return wording_title(wording_label(value));
+}
+
+struct label wording_plan_behind(const json_t *value, const char *beginning)
+{
+    struct label plan = wording_label(value);
+    size_t size = strlen(beginning);
+
+    if (strncmp(plan.text, beginning, size) == 0)
+        memmove(plan.text, plan.text + size, strlen(plan.text + size) + 1);
+    return wording_title(plan);
+}
+
+struct label wording_currency(const json_t *value)
+{
+    struct label currency = wording_label(value);
+
+    for (char *c = currency.text; *c != '\0'; c++)
+        *c = wording_upper(*c);
+    return strlen(currency.text) == 3 && strspn(currency.text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3 ? currency
+                                                                                                  : (struct label){""};
+}
+
 struct phrase wording_money(double amount, const char *currency)
 {
     static const struct {
         const char *currency, *sign;
     } signs[] = {{"USD", "$"}, {"CNY", "\u00a5"}, {"EUR", "\u20ac"}, {"GBP", "\u00a3"}};
     const char *sign = "", *name = currency, *minus = "";
-    char digits[PHRASE_SIZE - 16];
+    char digits[32];
     struct phrase phrase;
 
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
@@ -82,6 +107,28 @@ struct phrase wording_count(double value)
     return strcmp(phrase.text, "-0") == 0 ? (struct phrase){"0"} : phrase;
 }
 
+static struct phrase wording_of(struct phrase used, struct phrase limit)
+{
+    struct phrase phrase;
+
+    snprintf(phrase.text, sizeof phrase.text, "%.24s of %.24s used", used.text, limit.text);
+    return phrase;
+}
+
+struct phrase wording_used(struct number used, struct number limit)
+{
+    if (!used.known || !limit.known)
+        return (struct phrase){""};
+    return wording_of(wording_count(used.value), wording_count(limit.value));
+}
+
+struct phrase wording_used_money(struct number used, struct number limit, const char *currency)
+{
+    if (!used.known || !limit.known)
+        return (struct phrase){""};
+    return wording_of(wording_money(used.value, currency), wording_money(limit.value, currency));
+}
+
 struct phrase wording_length(int64_t length_s)
 {
     static const struct {
@@ -103,4 +150,13 @@ struct phrase wording_length(int64_t length_s)
     snprintf(phrase.text, sizeof phrase.text, "%lld-%s", (long long)(length_s / units[unit].length_s),
              units[unit].name);
     return phrase;
+}
+
+struct scoped wording_scoped(const char *name, struct phrase kind)
+{
+    struct scoped label;
+
+    kind.text[0] = wording_lower(kind.text[0]);
+    snprintf(label.text, sizeof label.text, "%s %s", name, kind.text);
+    return label;
 }

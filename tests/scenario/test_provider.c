@@ -3,6 +3,8 @@
  *     test-provider openrouter        the cases of providers/openrouter, and those of _common and _hostile that ask it
  *     test-provider none              those of _common and _hostile that ask a provider without cases of its own
  *
+ * A case whose requests may come in any order is played a second time, with its first answer coming last.
+ *
  * What holds for every case (tests/fixtures/providers/README.md): the answer is the expected one, within the rules of
  * comparison; exactly so many requests are made, each with the headers it must have, and no other; both homes stay as
  * they were; nothing secret is said; texts and lists are within their limits; the worker ends by answering. */
@@ -17,9 +19,7 @@
 #include "tests/support/standin.h"
 #include "tests/support/tree.h"
 
-#include <fnmatch.h>
 #include <glob.h>
-#include <libgen.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,31 +38,10 @@ enum {
 
 #define TOLERANCE 0.01
 
-/* What the worker does not do yet. */
-static const struct {
-    const char *provider, *pattern, *why;
-} out_of_scope[] = {{"openai-codex", "pool_*", "the credential pool"}};
-
-static const char *cases[CASE_COUNT_MAX];
-static size_t case_count;
+static const char *cases[CASE_COUNT_MAX], *backwards[CASE_COUNT_MAX];
+static size_t case_count, backwards_count;
 
 /* ---- which cases ---- */
-
-static bool is_out_of_scope(const char *provider, const char *path)
-{
-    char copy[FIXTURE_PATH_SIZE];
-    const char *name;
-
-    snprintf(copy, sizeof copy, "%s", path);
-    name = basename(copy);
-    for (size_t i = 0; i < sizeof out_of_scope / sizeof *out_of_scope; i++) {
-        if (strcmp(out_of_scope[i].provider, provider) == 0 && fnmatch(out_of_scope[i].pattern, name, 0) == 0) {
-            printf("out of scope: %s (%s)\n", path, out_of_scope[i].why);
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool has_own_cases(const char *root, const char *provider)
 {
@@ -81,7 +60,16 @@ static bool is_chosen(const char *root, const char *chosen, const char *path)
     bool mine = strcmp(chosen, "none") == 0 ? !has_own_cases(root, provider) : strcmp(chosen, provider) == 0;
 
     fixture_free(fixture);
-    return mine && !is_out_of_scope(chosen, path);
+    return mine;
+}
+
+static bool is_in_any_order(const char *path)
+{
+    struct fixture *fixture = fixture_load(path);
+    bool any_order = json_is_true(json_object_get(fixture->meta, "any_order"));
+
+    fixture_free(fixture);
+    return any_order;
 }
 
 static void choose_cases(const char *chosen)
@@ -98,8 +86,11 @@ static void choose_cases(const char *chosen)
         if (glob(pattern, 0, NULL, &found) != 0)
             continue;
         for (size_t j = 0; j < found.gl_pathc && case_count < CASE_COUNT_MAX; j++) {
-            if (is_chosen(root, chosen, found.gl_pathv[j]))
-                cases[case_count++] = strdup(found.gl_pathv[j]);
+            if (!is_chosen(root, chosen, found.gl_pathv[j]))
+                continue;
+            cases[case_count++] = strdup(found.gl_pathv[j]);
+            if (is_in_any_order(found.gl_pathv[j]))
+                backwards[backwards_count++] = cases[case_count - 1];
         }
         globfree(&found);
     }
@@ -196,8 +187,50 @@ static const char *transport_error(const struct story *story)
     return error == NULL ? "" : error;
 }
 
+static size_t request_count_of(const struct story *story)
+{
+    return (size_t)json_integer_value(json_object_get(story->fixture->meta, "max_requests"));
+}
+
+/* PROVIDERS.md 8.7; by what answered: a key may belong to another provider. */
+static json_int_t interval_of(const json_t *answer)
+{
+    static const struct {
+        const char *provider, *source;
+        json_int_t interval_s;
+    } others[] = {
+        {"anthropic", "oauth_usage_api", 300}, {"kimi-coding", "usage_api", 300}, {"neuralwatt", "quota_api", 1}};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(json_string_value(json_object_get(answer, "provider")), others[i].provider) == 0 &&
+            strcmp(json_string_value(json_object_get(answer, "source")), others[i].source) == 0)
+            return others[i].interval_s;
+    }
+    return 60;
+}
+
+/* Takes the polling manners out of the answer: they are there when the provider was heard. */
+static void expect_manners(const struct story *story, json_t *answer)
+{
+    const json_t *queried = json_object_get(json_object_get(answer, "pool"), "queried_credentials");
+    bool heard = json_is_integer(json_object_get(answer, "http_status")) || json_integer_value(queried) > 0;
+    const json_t *interval = json_object_get(answer, "min_interval_s");
+
+    ck_assert_msg(heard ? json_integer_value(interval) == interval_of(answer) : json_is_null(interval),
+                  "%s: min_interval_s is not as it should be", name_of(story));
+    json_object_del(answer, "min_interval_s");
+}
+
+/* Holds the first answer back until the others are there. */
+static void turn_around(const struct story *story)
+{
+    standin_wait_requests(story->standin, request_count_of(story));
+    standin_wait_answers(story->standin, request_count_of(story) - 1);
+    standin_release(story->standin);
+}
+
 /* Asks, and gives the answer without what no expected.json has. */
-static json_t *ask(struct story *story)
+static json_t *ask(struct story *story, bool is_backwards)
 {
     json_t *request = json_object_get(story->fixture->meta, "request"), *answer;
     bool silent = strcmp(transport_error(story), "timeout") == 0;
@@ -209,6 +242,8 @@ static json_t *ask(struct story *story)
     size_t size;
 
     asker_write(&story->asker, text);
+    if (is_backwards)
+        turn_around(story);
     given = asker_read(&story->asker, &size);
     ck_assert_msg(utf8_valid(given, size), "%s: the answer is not UTF-8", name_of(story));
     ck_assert_msg(!utf8_has_control(given, size - 1), "%s: the answer has a control character", name_of(story));
@@ -216,8 +251,7 @@ static json_t *ask(struct story *story)
     ck_assert_msg(json_is_object(answer), "%s: the answer is no object: %.*s", name_of(story), (int)size, given);
     ck_assert_int_eq(json_integer_value(json_object_get(answer, "id")), REQUEST_ID);
     json_object_del(answer, "id");
-    ck_assert_ptr_nonnull(json_object_get(answer, "min_interval_s"));
-    json_object_del(answer, "min_interval_s");
+    expect_manners(story, answer);
     free(text);
     json_decref(line);
     return answer;
@@ -479,7 +513,7 @@ static void expect_discretion(const struct story *story)
 
 static void expect_requests(const struct story *story)
 {
-    size_t expected_count = (size_t)json_integer_value(json_object_get(story->fixture->meta, "max_requests"));
+    size_t expected_count = request_count_of(story);
     /* Behind a certificate that is refused no request is ever read: there an attempt is a connection. */
     bool refused = strcmp(transport_error(story), "tls") == 0;
     size_t count = refused ? standin_connection_count(story->standin) : standin_request_count(story->standin);
@@ -501,15 +535,17 @@ static void expect_homes_untouched(const struct story *story)
     text_fini(&after);
 }
 
-START_TEST(a_case_is_answered_as_expected_and_nothing_else_happens)
+static void play(const char *path, bool is_backwards)
 {
     struct story story;
     json_t *answer;
 
-    story_open(&story, cases[_i]);
+    story_open(&story, path);
+    if (is_backwards)
+        standin_set_backwards(story.standin);
     standin_start(story.standin, 0);
     start_worker(&story);
-    answer = ask(&story);
+    answer = ask(&story, is_backwards);
     ck_assert_int_eq(asker_finish(&story.asker), 0);
     ck_assert_msg(story.asker.read_size == story.asker.out.size, "%s: more than one line", name_of(&story));
     ck_assert_msg(story.asker.err.size == 0, "%s: it said: %s", name_of(&story), text_string(&story.asker.err));
@@ -521,6 +557,17 @@ START_TEST(a_case_is_answered_as_expected_and_nothing_else_happens)
     expect_homes_untouched(&story);
     json_decref(answer);
     story_close(&story);
+}
+
+START_TEST(a_case_is_answered_as_expected_and_nothing_else_happens)
+{
+    play(cases[_i], false);
+}
+END_TEST
+
+START_TEST(the_order_of_the_answers_does_not_matter)
+{
+    play(backwards[_i], true);
 }
 END_TEST
 
@@ -538,6 +585,8 @@ int main(int argc, char **argv)
     printf("%s: %zu cases\n", argv[1], case_count);
     fflush(stdout); /* each case is a child */
     tcase_add_loop_test(tcase, a_case_is_answered_as_expected_and_nothing_else_happens, 0, (int)case_count);
+    if (backwards_count > 0)
+        tcase_add_loop_test(tcase, the_order_of_the_answers_does_not_matter, 0, (int)backwards_count);
     tcase_set_timeout(tcase, patience_test_s());
     suite_add_tcase(suite, tcase);
     status = check_main(suite);

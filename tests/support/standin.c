@@ -27,8 +27,8 @@ enum {
 
 /* What was taught. */
 struct taught {
-    char *host, *path;       /* owned */
-    json_t *request_headers; /* counted; NULL: none */
+    char *method, *host, *path; /* owned */
+    json_t *request_headers;    /* counted; NULL: none */
     json_t *answer_headers;
     struct text body;
     int status;
@@ -50,7 +50,8 @@ struct standin {
 
     struct lock mu;
     struct condition changed;
-    size_t request_count, connection_count;          /* guarded by mu */
+    size_t request_count, answer_count;              /* guarded by mu */
+    size_t connection_count;                         /* guarded by mu */
     struct text unexpected;                          /* guarded by mu */
     struct MHD_Connection *held[EXCHANGE_COUNT_MAX]; /* guarded by mu: suspended */
     size_t held_count;
@@ -94,6 +95,12 @@ void standin_set_tireless(struct standin *standin)
     standin->tireless = true;
 }
 
+void standin_set_backwards(struct standin *standin)
+{
+    if (standin->taught_count > 0)
+        standin->taught[0].delivery = STANDIN_HELD;
+}
+
 static json_t *share(const json_t *json)
 {
     return json_incref((json_t *)(size_t)json);
@@ -106,14 +113,15 @@ void standin_teach(struct standin *standin, const struct standin_exchange *excha
     if (standin->taught_count == EXCHANGE_COUNT_MAX)
         fail(exchange->path, "too many exchanges");
     standin->taught_count++;
-    *taught = (struct taught){.host = strdup(exchange->host),
+    *taught = (struct taught){.method = strdup(exchange->method == NULL ? "GET" : exchange->method),
+                              .host = strdup(exchange->host),
                               .path = strdup(exchange->path),
                               .request_headers = share(exchange->request_headers),
                               .answer_headers = share(exchange->answer_headers),
                               .status = exchange->status,
                               .delivery = exchange->delivery};
     text_add(&taught->body, exchange->body, exchange->body_size);
-    if (taught->host == NULL || taught->path == NULL || taught->body.failed)
+    if (taught->method == NULL || taught->host == NULL || taught->path == NULL || taught->body.failed)
         fail(exchange->path, "memory is short");
 }
 
@@ -157,7 +165,8 @@ static void teach_one(struct standin *standin, const struct fixture *fixture, co
     const char *file = json_string_value(json_object_get(respond, "body_file"));
     const char *error = json_string_value(json_object_get(respond, "transport_error"));
     struct text body = TEXT_EMPTY;
-    struct standin_exchange exchange = {.request_headers = json_object_get(request, "headers"),
+    struct standin_exchange exchange = {.method = json_string_value(json_object_get(request, "method")),
+                                        .request_headers = json_object_get(request, "headers"),
                                         .answer_headers = json_object_get(respond, "headers"),
                                         .status = (int)json_integer_value(json_object_get(respond, "status"))};
     char host[256];
@@ -210,7 +219,7 @@ static bool fits(struct MHD_Connection *connection, const struct taught *taught,
 {
     const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 
-    return strcmp(method, "GET") == 0 && host != NULL && strcmp(host, taught->host) == 0 &&
+    return strcmp(method, taught->method) == 0 && host != NULL && strcmp(host, taught->host) == 0 &&
            strcmp(uri, taught->path) == 0 && has_headers(connection, taught);
 }
 
@@ -344,7 +353,7 @@ static enum MHD_Result visit(void *context, struct MHD_Connection *connection, c
         return MHD_YES;
     }
     if (*upload_size > 0) {
-        *upload_size = 0; /* nothing that is taught here has a body */
+        *upload_size = 0; /* whatever was posted is not looked at */
         return MHD_YES;
     }
     if (is_stopping(standin))
@@ -368,11 +377,14 @@ static void *begin_visit(void *context, const char *uri, struct MHD_Connection *
 static void end_visit(void *context, struct MHD_Connection *connection, void **visit_at,
                       enum MHD_RequestTerminationCode code)
 {
+    struct standin *standin = context;
     struct visit *visit = *visit_at;
 
-    (void)context;
     (void)connection;
-    (void)code;
+    lock_acquire(&standin->mu);
+    standin->answer_count += code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? 1 : 0;
+    condition_broadcast(&standin->changed);
+    lock_release(&standin->mu);
     free(visit->uri);
     free(visit);
 }
@@ -453,7 +465,7 @@ void standin_start(struct standin *standin, unsigned port)
         standin, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_HTTPS_MEM_KEY,
         text_string(&standin->authority.key), MHD_OPTION_HTTPS_MEM_CERT, text_string(&standin->authority.certificate),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_SIZE_MAX, MHD_OPTION_URI_LOG_CALLBACK, begin_visit, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, end_visit, NULL, MHD_OPTION_NOTIFY_CONNECTION, note_connection, standin,
+        MHD_OPTION_NOTIFY_COMPLETED, end_visit, standin, MHD_OPTION_NOTIFY_CONNECTION, note_connection, standin,
         MHD_OPTION_END);
     if (standin->daemon == NULL)
         fail("start", strerror(errno));
@@ -485,6 +497,7 @@ void standin_destroy(struct standin *standin)
     if (standin->socket_fd >= 0)
         close(standin->socket_fd);
     for (size_t i = 0; i < standin->taught_count; i++) {
+        free(standin->taught[i].method);
         free(standin->taught[i].host);
         free(standin->taught[i].path);
         json_decref(standin->taught[i].request_headers);
@@ -564,15 +577,25 @@ const char *standin_unexpected(struct standin *standin)
     return lines;
 }
 
-void standin_wait_requests(struct standin *standin, size_t count)
+static void wait_count(struct standin *standin, const size_t *counter, size_t count)
 {
     uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
     bool in_time = true;
 
     lock_acquire(&standin->mu);
-    while (standin->request_count < count && in_time)
+    while (*counter < count && in_time)
         in_time = condition_wait(&standin->changed, &standin->mu, due_ns);
     lock_release(&standin->mu);
     if (!in_time)
-        fail("wait", "the request never came");
+        fail("wait", "the request, or its answer's end, never came");
+}
+
+void standin_wait_requests(struct standin *standin, size_t count)
+{
+    wait_count(standin, &standin->request_count, count);
+}
+
+void standin_wait_answers(struct standin *standin, size_t count)
+{
+    wait_count(standin, &standin->answer_count, count);
 }

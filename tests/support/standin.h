@@ -34,6 +34,7 @@ enum standin_delivery {
 };
 
 struct standin_exchange {
+    const char *method;            /* NULL: GET */
     const char *host, *path;       /* the path with its query */
     const json_t *request_headers; /* name to value: those that must be there; NULL: none */
     int status;
@@ -52,6 +53,9 @@ void standin_destroy(struct standin *standin); /* NULL is fine */
 /* ---- before the start ---- */
 
 void standin_set_fault(struct standin *standin, enum standin_fault fault);
+
+/* The first exchange is held until standin_release, so that its answer comes after the others'. */
+void standin_set_backwards(struct standin *standin);
 
 /* Every exchange as often as it is asked for, in any order: for a person, not for a test that counts. */
 void standin_set_tireless(struct standin *standin);
@@ -82,8 +86,9 @@ size_t standin_due_count(struct standin *standin);
 /* What was asked and not taught, a line each; "" when there was nothing.  Lent until destroy. */
 const char *standin_unexpected(struct standin *standin);
 
-/* Waits until so many requests were read. */
+/* Waits until so many requests were read, or answered to their end. */
 void standin_wait_requests(struct standin *standin, size_t count);
+void standin_wait_answers(struct standin *standin, size_t count);
 
 /* Answers the requests that are held now. */
 void standin_release(struct standin *standin);

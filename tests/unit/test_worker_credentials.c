@@ -334,11 +334,14 @@ START_TEST(a_summary_counts_all_and_shows_64)
     ck_assert(pool_open(&pool, auth, "acme"));
     summary = pool_summarise(&pool, NOW_S);
     ck_assert_uint_eq(summary->total, 100);
-    ck_assert_uint_eq(summary->dead, 50);
-    ck_assert_uint_eq(summary->available, 50);
+    ck_assert_uint_eq(summary->counts[POOL_ROW_DEAD], 50);
+    ck_assert_uint_eq(summary->counts[POOL_ROW_AVAILABLE], 50);
     ck_assert_uint_eq(summary->row_count, LIMIT_CREDENTIAL_COUNT_MAX);
     ck_assert_str_eq(summary->rows[0].label, "Credential 1");
     ck_assert_int_eq(summary->rows[0].status, POOL_ROW_AVAILABLE); /* the last of the file has the lowest priority */
+    pool_summary_give_up_rest(summary);                            /* 18 of the 36 without a row */
+    ck_assert_uint_eq(summary->counts[POOL_ROW_AVAILABLE], 32);
+    ck_assert_uint_eq(summary->counts[POOL_ROW_UNAVAILABLE], 18);
     pool_summary_destroy(summary);
     pool_close(&pool);
     json_decref(auth);

@@ -84,10 +84,7 @@ static void anthropic_read_scoped(const json_t *body, struct reading *reading)
 /* "USD" where the body names none; "" where what it names is no currency. */
 static struct label anthropic_currency(const json_t *value)
 {
-    struct label currency = value == NULL || json_is_null(value) ? (struct label){"USD"} : wording_label(value);
-
-    return strlen(currency.text) == 3 && strspn(currency.text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3 ? currency
-                                                                                                  : (struct label){""};
+    return value == NULL || json_is_null(value) ? (struct label){"USD"} : wording_currency(value);
 }
 
 /* Amounts are in minor units. */

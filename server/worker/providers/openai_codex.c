@@ -48,13 +48,9 @@ static void codex_read_limit(const json_t *limit, const char *name, int64_t now_
         const json_t *window = json_object_get(limit, places[i]);
         int64_t length_s = codex_length_s(window);
         struct phrase kind = codex_window_name(length_s, i == 0);
-        char label[LABEL_SIZE + PHRASE_SIZE];
 
-        if (name != NULL && kind.text[0] >= 'A' && kind.text[0] <= 'Z')
-            kind.text[0] = (char)(kind.text[0] - 'A' + 'a');
-        snprintf(label, sizeof label, "%s%s%s", name == NULL ? "" : name, name == NULL ? "" : " ", kind.text);
         reading_add_window(reading,
-                           &(struct window){.label = label,
+                           &(struct window){.label = name == NULL ? kind.text : wording_scoped(name, kind).text,
                                             .used_percent = number_read(json_object_get(window, "used_percent")),
                                             .reset_at = codex_reset_at(window, now_s),
                                             .scope = name == NULL ? WINDOW_ACCOUNT : WINDOW_MODEL,
@@ -87,17 +83,12 @@ static void codex_read_spending(const json_t *spending, int64_t now_s, struct re
     struct number left_percent = number_read(json_object_get(spending, "remaining_percent"));
     struct number used = number_read_decimal(json_object_get(spending, "used"));
     struct number limit = number_read_decimal(json_object_get(spending, "limit"));
-    char detail[TEXT_SIZE];
 
-    if (!used_percent.known && left_percent.known)
-        used_percent = number_make(100 - left_percent.value);
-    if (used.known && limit.known)
-        snprintf(detail, sizeof detail, "%s of %s used", wording_count(used.value).text,
-                 wording_count(limit.value).text);
-    reading_add_window(reading, &(struct window){.label = "Spend limit",
-                                                 .used_percent = used_percent,
-                                                 .reset_at = codex_reset_at(spending, now_s),
-                                                 .detail = used.known && limit.known ? detail : NULL});
+    reading_add_window(reading,
+                       &(struct window){.label = "Spend limit",
+                                        .used_percent = used_percent.known ? used_percent : number_rest(left_percent),
+                                        .reset_at = codex_reset_at(spending, now_s),
+                                        .detail = wording_used(used, limit).text});
 }
 
 /* Credits are no dollars.  Whether there are any left. */
@@ -141,14 +132,14 @@ static void codex_read(const struct bodies *bodies, struct reading *reading)
 }
 
 /* The vendor's own service has other paths than a gateway. */
-static void codex_address(const char *base, struct text *url)
+static void codex_address(const struct target *target, struct text *url)
 {
     static const char own_end[] = "/codex";
-    size_t size = strlen(base), end_size = sizeof own_end - 1;
+    size_t size = strlen(target->base), end_size = sizeof own_end - 1;
 
-    if (size >= end_size && strcmp(base + size - end_size, own_end) == 0)
+    if (size >= end_size && strcmp(target->base + size - end_size, own_end) == 0)
         size -= end_size;
-    text_add(url, base, size);
+    text_add(url, target->base, size);
     text_add_string(url, strstr(text_string(url), "/backend-api") != NULL ? "/wham/usage" : "/api/codex/usage");
 }
 
@@ -178,6 +169,18 @@ static void codex_identify(const struct credential *credential, struct text *lin
     json_decref(claims);
 }
 
+/* One person in one workspace is one account, however often it is in the pool. */
+static void codex_account(const struct credential *credential, struct text *name)
+{
+    json_t *claims = jwt_claims(text_string(&credential->secret));
+    const char *account = document_string(json_object_get(claims, claims_member), "chatgpt_account_id");
+    const char *person = document_string(claims, "sub");
+
+    if (account != NULL && person != NULL)
+        text_format(name, "%s\n%s", account, person);
+    json_decref(claims);
+}
+
 const struct provider provider_openai_codex = {
     .id = "openai-codex",
     .source = "usage_api",
@@ -198,5 +201,8 @@ const struct provider provider_openai_codex = {
     .address = codex_address,
     .authorization = "Authorization: Bearer ",
     .identify = codex_identify,
+    .pool_source = "usage_api_pool",
+    .pool_reason = "No Codex pool credentials returned available account limits.",
+    .account = codex_account,
     .read = codex_read,
 };

@@ -94,14 +94,13 @@ static void openrouter_read(const struct bodies *bodies, struct reading *reading
 }
 
 /* With an ordinary key /credits is refused, or says zero. */
-static const char *openrouter_further(const struct bodies *bodies)
+static bool openrouter_further(const struct bodies *bodies, struct text *path)
 {
     const json_t *data = json_object_get(bodies->bodies[0], "data");
 
-    if (bodies->count > 1)
-        return NULL;
-    return document_is_true(data, "is_management_key") || document_is_true(data, "is_provisioning_key") ? "/credits"
-                                                                                                        : NULL;
+    text_add_string(path, "/credits");
+    return bodies->count == 1 &&
+           (document_is_true(data, "is_management_key") || document_is_true(data, "is_provisioning_key"));
 }
 
 const struct provider provider_openrouter = {

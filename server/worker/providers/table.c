@@ -16,7 +16,7 @@ const struct provider *const providers[] = {
 const struct provider *provider_find(const char *id)
 {
     for (const struct provider *const *row = providers; *row != NULL; row++) {
-        if (strcmp((*row)->id, id) == 0)
+        if (strcmp((*row)->id, id) == 0 || ((*row)->alias != NULL && strcmp((*row)->alias, id) == 0))
             return *row;
     }
     return NULL;
