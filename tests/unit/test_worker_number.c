@@ -115,6 +115,19 @@ START_TEST(a_part_of_nothing_is_no_percentage)
 }
 END_TEST
 
+START_TEST(what_is_made_of_what_is_absent_is_absent)
+{
+    ck_assert_double_eq(number_rest(number_make(75.5)).value, 24.5);
+    ck_assert_double_eq(number_rest(number_make(-15)).value, 115);
+    ck_assert_double_eq(number_percent_of_fraction(number_make(0.25)).value, 25);
+    ck_assert_double_eq(number_minus(number_make(300), number_make(-45)).value, 345);
+    ck_assert(!number_rest(NUMBER_ABSENT).known);
+    ck_assert(!number_percent_of_fraction(NUMBER_ABSENT).known);
+    ck_assert(!number_minus(NUMBER_ABSENT, number_make(1)).known);
+    ck_assert(!number_minus(number_make(1), NUMBER_ABSENT).known);
+}
+END_TEST
+
 START_TEST(what_is_not_finite_is_absent)
 {
     ck_assert(!number_make((double)INFINITY).known);
@@ -132,6 +145,7 @@ int main(void)
     tcase_add_test(tcase, a_decimal_string_counts_where_it_is_asked_for);
     tcase_add_test(tcase, a_percentage_is_clamped_and_never_made_up);
     tcase_add_test(tcase, a_part_of_nothing_is_no_percentage);
+    tcase_add_test(tcase, what_is_made_of_what_is_absent_is_absent);
     tcase_add_test(tcase, what_is_not_finite_is_absent);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

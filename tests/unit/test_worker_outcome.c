@@ -111,6 +111,38 @@ START_TEST(a_reason_stands_exactly_where_there_is_nothing_to_show)
 }
 END_TEST
 
+START_TEST(a_body_can_say_that_it_is_an_error)
+{
+    static const struct {
+        enum body_error error;
+        const char *code, *status, *reason;
+    } table[] = {
+        {BODY_ERROR, "", "unavailable", "The provider reported an error."},
+        {BODY_ERROR, "500", "unavailable", "The provider reported an error (code 500)."},
+        {BODY_REJECTS_KEY, "1004", "invalid_key", "The provider rejected the credential (code 1004)."},
+        {BODY_REJECTS_KEY, "", "invalid_key", "The provider rejected the credential."},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct outcome outcome = outcome_body(table[i].error, table[i].code);
+
+        ck_assert_str_eq(account_status_name(outcome.status), table[i].status);
+        ck_assert_str_eq(outcome.reason, table[i].reason);
+        ck_assert_int_eq(outcome.http_status, 200);
+    }
+}
+END_TEST
+
+START_TEST(another_status_can_mean_rate_limited)
+{
+    struct outcome outcome = outcome_limited(422, "17", NOW_S);
+
+    ck_assert_str_eq(account_status_name(outcome.status), "rate_limited");
+    ck_assert_str_eq(outcome.reason, "The usage endpoint is rate limited (HTTP 422).");
+    ck_assert_int_eq(outcome.retry_after_s, 17);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_outcome");
@@ -120,6 +152,8 @@ int main(void)
     tcase_add_test(tcase, retry_after_is_whole_seconds_or_a_date_to_come);
     tcase_add_test(tcase, only_429_and_5xx_say_when_to_come_again);
     tcase_add_test(tcase, a_reason_stands_exactly_where_there_is_nothing_to_show);
+    tcase_add_test(tcase, a_body_can_say_that_it_is_an_error);
+    tcase_add_test(tcase, another_status_can_mean_rate_limited);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

@@ -166,6 +166,14 @@ START_TEST(periods_begin_at_midnight_utc_weeks_on_monday)
 }
 END_TEST
 
+START_TEST(a_month_begins_on_its_first)
+{
+    ck_assert_str_eq(stamp_write(stamp_this_month(INT64_C(1772366400))).text, "2026-03-01T00:00:00Z");
+    ck_assert_str_eq(stamp_write(stamp_this_month(INT64_C(1772323200))).text, "2026-03-01T00:00:00Z");
+    ck_assert_str_eq(stamp_write(stamp_this_month(INT64_C(1772323199))).text, "2026-02-01T00:00:00Z");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_stamp");
@@ -177,6 +185,7 @@ int main(void)
     tcase_add_test(tcase, json_decides_the_form_by_its_type);
     tcase_add_test(tcase, http_dates_are_read_in_their_three_forms);
     tcase_add_test(tcase, periods_begin_at_midnight_utc_weeks_on_monday);
+    tcase_add_test(tcase, a_month_begins_on_its_first);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

@@ -146,6 +146,59 @@ START_TEST(a_window_is_called_by_the_largest_unit_that_divides_it)
 }
 END_TEST
 
+static struct label of_text(struct label (*make)(const json_t *value), const char *text)
+{
+    json_t *value = json_string(text);
+    struct label label = make(value);
+
+    json_decref(value);
+    return label;
+}
+
+START_TEST(a_currency_has_three_letters)
+{
+    ck_assert_str_eq(of_text(wording_currency, "USD").text, "USD");
+    ck_assert_str_eq(of_text(wording_currency, "cny").text, "CNY");
+    ck_assert_str_eq(of_text(wording_currency, "US").text, "");
+    ck_assert_str_eq(of_text(wording_currency, "USDT").text, "");
+    ck_assert_str_eq(of_text(wording_currency, "U$D").text, "");
+    ck_assert_str_eq(wording_currency(NULL).text, "");
+}
+END_TEST
+
+static struct label without_level(const json_t *value)
+{
+    return wording_plan_behind(value, "LEVEL_");
+}
+
+START_TEST(a_plan_can_be_told_without_its_beginning)
+{
+    ck_assert_str_eq(of_text(without_level, "LEVEL_BASIC").text, "Basic");
+    ck_assert_str_eq(of_text(without_level, "LEVEL_VERY_HIGH").text, "Very High");
+    ck_assert_str_eq(of_text(without_level, "gold").text, "Gold");
+    ck_assert_str_eq(of_text(without_level, "LEVEL_").text, "");
+}
+END_TEST
+
+START_TEST(what_is_used_of_what_is_told_when_both_are_known)
+{
+    ck_assert_str_eq(wording_used(number_make(73.5), number_make(300)).text, "73.5 of 300 used");
+    ck_assert_str_eq(wording_used(NUMBER_ABSENT, number_make(300)).text, "");
+    ck_assert_str_eq(wording_used(number_make(1), NUMBER_ABSENT).text, "");
+    ck_assert_str_eq(wording_used_money(number_make(2.4), number_make(50), "USD").text, "$2.40 of $50.00 used");
+    ck_assert_str_eq(wording_used_money(NUMBER_ABSENT, number_make(50), "USD").text, "");
+    ck_assert_str_eq(wording_used_money(number_make(-999999999999), number_make(-999999999999), "USD").text,
+                     "-$999999999999.00 of -$999999999999.00 used");
+}
+END_TEST
+
+START_TEST(a_scoped_window_is_called_by_its_scope_first)
+{
+    ck_assert_str_eq(wording_scoped("video", (struct phrase){"Daily"}).text, "video daily");
+    ck_assert_str_eq(wording_scoped("Code review", (struct phrase){"5-hour"}).text, "Code review 5-hour");
+}
+END_TEST
+
 /* ---- the limits of a reading ---- */
 
 static struct reading *reading_create(void)
@@ -210,6 +263,44 @@ START_TEST(an_echoed_secret_is_noticed_however_it_is_spelled)
 }
 END_TEST
 
+START_TEST(a_total_is_told_with_its_parts)
+{
+    const struct balance_part parts[BALANCE_PART_COUNT] = {{"granted", number_make(6.4)}, {"topped up", NUMBER_ABSENT}};
+    struct reading *reading = reading_create();
+
+    reading_add_total(reading, "Total", number_make(86.4), "CNY", parts);
+    reading_add_total(reading, "Total", number_make(-3), "CHF", NULL);
+    reading_add_total(reading, "Total", NUMBER_ABSENT, "USD", parts);
+    reading_add_total(reading, "Total", number_make(1), "", parts);
+    ck_assert_uint_eq(reading->detail_count, 2);
+    ck_assert_str_eq(reading->details[0], "Balance: \xc2\xa5"
+                                          "86.40 CNY (granted \xc2\xa5"
+                                          "6.40)");
+    ck_assert_str_eq(reading->details[1], "Balance: -3.00 CHF");
+    ck_assert_uint_eq(reading->balance_count, 2);
+    ck_assert_str_eq(reading->balances[1].currency, "CHF");
+    free(reading);
+}
+END_TEST
+
+START_TEST(an_errors_code_is_a_number_or_none)
+{
+    static const struct {
+        const char *code, *told;
+    } table[] = {{"1001", "1001"}, {"\"1001\"", "1001"}, {"-7", "-7"}, {"\"sk-secret\"", ""}, {"null", ""}, {"{}", ""}};
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct reading *reading = reading_create();
+        json_t *code = json_loads(table[i].code, JSON_DECODE_ANY, NULL);
+
+        reading_set_error(reading, BODY_ERROR, code);
+        ck_assert_str_eq(reading->error_code.text, table[i].told);
+        json_decref(code);
+        free(reading);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_wording");
@@ -222,10 +313,16 @@ int main(void)
     tcase_add_test(wording, money_has_its_sign_in_front_and_two_digits);
     tcase_add_test(wording, a_count_has_no_more_digits_than_it_needs);
     tcase_add_test(wording, a_window_is_called_by_the_largest_unit_that_divides_it);
+    tcase_add_test(wording, a_currency_has_three_letters);
+    tcase_add_test(wording, a_plan_can_be_told_without_its_beginning);
+    tcase_add_test(wording, what_is_used_of_what_is_told_when_both_are_known);
+    tcase_add_test(wording, a_scoped_window_is_called_by_its_scope_first);
     suite_add_tcase(suite, wording);
     tcase_add_test(reading, what_is_beyond_the_limits_is_dropped);
     tcase_add_test(reading, a_window_without_a_percentage_or_a_name_is_left_out);
     tcase_add_test(reading, an_echoed_secret_is_noticed_however_it_is_spelled);
+    tcase_add_test(reading, a_total_is_told_with_its_parts);
+    tcase_add_test(reading, an_errors_code_is_a_number_or_none);
     suite_add_tcase(suite, reading);
     return check_main(suite);
 }

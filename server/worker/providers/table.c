@@ -4,12 +4,48 @@
 
 #include <string.h>
 
-extern const struct provider provider_anthropic, provider_openai_codex, provider_openrouter;
+extern const struct provider provider_ai_gateway, provider_anthropic, provider_copilot, provider_crof,
+    provider_deepinfra, provider_deepseek, provider_elevenlabs, provider_gemini_cli, provider_kilocode,
+    provider_kimi_coding, provider_kimi_coding_cn, provider_litellm, provider_minimax, provider_minimax_cn,
+    provider_moonshot, provider_nanogpt, provider_neuralwatt, provider_nous, provider_novita, provider_ollama_cloud,
+    provider_openai, provider_openai_codex, provider_opencode_go, provider_openrouter, provider_poe,
+    provider_siliconflow, provider_stepfun, provider_synthetic, provider_venice, provider_xai, provider_xai_oauth,
+    provider_zai, provider_zenmux;
 
 const struct provider *const providers[] = {
+    &provider_ai_gateway,
     &provider_anthropic,
+    &provider_copilot,
+    &provider_crof,
+    &provider_deepinfra,
+    &provider_deepseek,
+    &provider_elevenlabs,
+    &provider_gemini_cli,
+    &provider_kilocode,
+    &provider_kimi_coding,
+    &provider_kimi_coding_cn,
+    &provider_litellm,
+    &provider_minimax,
+    &provider_minimax_cn,
+    &provider_moonshot,
+    &provider_nanogpt,
+    &provider_neuralwatt,
+    &provider_nous,
+    &provider_novita,
+    &provider_ollama_cloud,
+    &provider_openai,
     &provider_openai_codex,
+    &provider_opencode_go,
     &provider_openrouter,
+    &provider_poe,
+    &provider_siliconflow,
+    &provider_stepfun,
+    &provider_synthetic,
+    &provider_venice,
+    &provider_xai,
+    &provider_xai_oauth,
+    &provider_zai,
+    &provider_zenmux,
     NULL,
 };
 
