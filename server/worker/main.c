@@ -1,4 +1,5 @@
-/* probe-worker, the built-in worker: one request line in, one answer line out, until end of file.
+/* probe-worker, the built-in worker: one request line in, one answer line out, until end of file; or one question on
+ * the command line, answered for a person.
  *
  * It holds one home's credentials and is trusted with nothing else: no core file, nothing written, nothing said of a
  * secret on any descriptor.  Its answers are for whoever reads standard output; when nobody does, it ends. */
@@ -10,8 +11,10 @@
 #include "server/worker/memory.h"
 #include "server/worker/options.h"
 #include "server/worker/probe.h"
+#include "server/worker/provider.h"
 #include "server/worker/request.h"
 #include "server/worker/snapshot.h"
+#include "server/worker/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +124,64 @@ static void serve(const struct prober *prober)
     lines_fini(&lines);
 }
 
+static bool has_foreign_sign_in(const char *id)
+{
+    const struct provider *provider = provider_find(id);
+    bool foreign = false;
+
+    for (size_t i = 0; provider != NULL && i < PROVIDER_SIGN_IN_COUNT_MAX && provider->sign_ins[i].token != NULL; i++)
+        foreign = foreign || provider->sign_ins[i].foreign;
+    return foreign;
+}
+
+/* Other tools' sign-ins might have been the answer. */
+static void hint(const struct options *options, const struct snapshot *snapshot)
+{
+    if (!options->foreign && has_foreign_sign_in(options->provider) &&
+        (snapshot->outcome.status == ACCOUNT_NO_KEY || snapshot->outcome.status == ACCOUNT_EXPIRED))
+        complain("other tools' sign-ins were not read; --foreign-credentials yes does that");
+}
+
+/* Asks once, and prints the answer for a person, or as a line; the exit status. */
+static int ask(const struct prober *prober, const struct options *options)
+{
+    struct probe_request request = {.api_key = TEXT_EMPTY,
+                                    .deadline_ns = clock_now_ns() + REQUEST_TIMEOUT_MS_DEFAULT * NS_PER_MS};
+    struct snapshot *snapshot = NULL;
+    struct text text = TEXT_EMPTY;
+    bool shown = false, told = false;
+
+    snprintf(request.provider, sizeof request.provider, "%s", options->provider);
+    if (probe_run(prober, &request, &snapshot) == PROBE_DONE) {
+        if (options->json) {
+            told = snapshot_write(snapshot, NULL, &text);
+            text_add_string(&text, "\n");
+        } else {
+            view_snapshot(snapshot, &text);
+            told = true;
+        }
+        shown = snapshot->outcome.reason[0] == '\0';
+        told = told && !text.failed && answer_send(&text);
+        hint(options, snapshot);
+    }
+    if (!told)
+        complain("the answer could not be printed");
+    snapshot_destroy(snapshot);
+    text_fini(&text);
+    return shown && told ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int list(void)
+{
+    struct text text = TEXT_EMPTY;
+    bool told;
+
+    view_providers(&text);
+    told = !text.failed && answer_send(&text);
+    text_fini(&text);
+    return told ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* Whoever starts us with a descriptor closed must not find a provider's connection in its place. */
 static void complete_descriptors(void)
 {
@@ -135,6 +196,7 @@ static void complete_descriptors(void)
 
 static int run(const struct options *options)
 {
+    int status = EXIT_SUCCESS;
     struct files files = {.home_fd = files_open_directory(options->home), .user_home_fd = -1};
     struct prober prober = {.files = &files, .fixed_now = options->now};
 
@@ -152,12 +214,15 @@ static int run(const struct options *options)
         complain("libcurl does not start");
         return EXIT_FAILURE;
     }
-    serve(&prober);
+    if (options->task == TASK_ASK)
+        status = ask(&prober, options);
+    else
+        serve(&prober);
     http_destroy(prober.http);
     close(files.home_fd);
     if (files.user_home_fd >= 0)
         close(files.user_home_fd);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -170,7 +235,7 @@ int main(int argc, char **argv)
     complete_descriptors();
     memory_setup();
     options_parse(&options, argc, argv);
-    status = run(&options);
+    status = options.task == TASK_LIST ? list() : run(&options);
     options_fini(&options);
     return status;
 }

@@ -1,5 +1,7 @@
 #include "server/worker/options.h"
 
+#include "server/worker/request.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +13,8 @@ static const char user_agent_default[] = "probed-worker/" PROBED_VERSION;
 
 static const char description[] =
     "Asks AI providers over HTTPS how much of an account is used up: reads one JSON object a line from standard "
-    "input, writes one a line to standard output, and ends at end of file.\v"
+    "input, writes one a line to standard output, and ends at end of file.  With --provider it asks once and prints "
+    "what came of it: the exit status is 0 when there was something to show, else 1.\v"
     "A request needs a provider: {\"provider\":\"openrouter\"}.  Credentials come from the request's api_key, the "
     "home's .env, the environment and the home's auth.json, in this order; no file is ever written.  SSL_CERT_FILE, "
     "SSL_CERT_DIR, HTTPS_PROXY and NO_PROXY are honoured.";
@@ -23,7 +26,10 @@ enum option_key {
     OPTION_USER_HOME,
     OPTION_FOREIGN,
     OPTION_USER_AGENT,
-    OPTION_NOW
+    OPTION_NOW,
+    OPTION_PROVIDER,
+    OPTION_JSON,
+    OPTION_LIST
 };
 
 static const struct argp_option option_table[] = {
@@ -33,11 +39,15 @@ static const struct argp_option option_table[] = {
     {"foreign-credentials", OPTION_FOREIGN, "yes|no", 0, "Read other tools' sign-ins (default: no)", 0},
     {"user-agent", OPTION_USER_AGENT, "TEXT", 0, "What to call ourselves (default: probed-worker/" PROBED_VERSION ")",
      0},
-    {NULL, 0, NULL, 0, "To try it against a stand-in provider:", 1},
+    {NULL, 0, NULL, 0, "Without a daemon:", 1},
+    {"provider", OPTION_PROVIDER, "ID", 0, "Ask this one, once, and print the answer", 1},
+    {"json", OPTION_JSON, NULL, 0, "Print it as the answer line", 1},
+    {"list", OPTION_LIST, NULL, 0, "Print the providers, and what each needs", 1},
+    {NULL, 0, NULL, 0, "To try it against a stand-in provider:", 2},
     {"connect-to", OPTION_CONNECT_TO, "HOST:PORT:ADDR:PORT", 0,
-     "Connect there instead, as curl does; empty HOST or PORT: any; may be repeated", 1},
-    {"cacert", OPTION_CACERT, "FILE", 0, "The certificate authorities to trust instead of the system's", 1},
-    {"now", OPTION_NOW, "RFC3339", 0, "A fixed clock", 1},
+     "Connect there instead, as curl does; empty HOST or PORT: any; may be repeated", 2},
+    {"cacert", OPTION_CACERT, "FILE", 0, "The certificate authorities to trust instead of the system's", 2},
+    {"now", OPTION_NOW, "RFC3339", 0, "A fixed clock", 2},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -115,6 +125,22 @@ static error_t options_take(int key, char *argument, struct argp_state *state)
         options->now = stamp_read_iso(argument, strlen(argument));
         if (!options->now.known)
             argp_error(state, "--now %s: no moment such as 2026-03-01T12:00:00Z", argument);
+        return 0;
+    case OPTION_PROVIDER:
+        if (!probe_request_is_provider(argument, strlen(argument)))
+            argp_error(state, "--provider %s: no name of a provider; --list prints them", argument);
+        options->task = TASK_ASK;
+        options->provider = argument;
+        return 0;
+    case OPTION_JSON:
+        options->json = true;
+        return 0;
+    case OPTION_LIST:
+        options->task = TASK_LIST;
+        return 0;
+    case ARGP_KEY_END:
+        if (options->json && options->task != TASK_ASK)
+            argp_error(state, "--json: only with --provider");
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "%s: takes no arguments, requests come from standard input", argument);

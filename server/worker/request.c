@@ -6,12 +6,17 @@
 #include <string.h>
 
 /* What proto/README.md 3 lets through, trimmed and lowered by whoever asks. */
+bool probe_request_is_provider(const char *name, size_t size)
+{
+    return size > 0 && size <= LIMIT_PROVIDER_SIZE_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == size;
+}
+
 static bool probe_request_take_provider(struct probe_request *request, const json_t *provider)
 {
     size_t size = json_string_length(provider);
 
-    if (size == 0 || size > LIMIT_PROVIDER_SIZE_MAX ||
-        strspn(json_string_value(provider), "abcdefghijklmnopqrstuvwxyz0123456789._-") != size)
+    if (size == 0 || !probe_request_is_provider(json_string_value(provider), size))
         return false;
     memcpy(request->provider, json_string_value(provider), size + 1);
     return true;

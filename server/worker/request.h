@@ -31,6 +31,9 @@ struct probe_request {
     uint64_t deadline_ns; /* of CLOCK_MONOTONIC: the answer is written by then */
 };
 
+/* Whether it can be the name of a provider. */
+bool probe_request_is_provider(const char *name, size_t size);
+
 /* `arrived_ns`: when the line was there.  False: no request, and nothing to fini. */
 MUST_USE bool probe_request_parse(struct probe_request *request, const char *line, size_t size, uint64_t arrived_ns);
 void probe_request_fini(struct probe_request *request);
