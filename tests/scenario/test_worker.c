@@ -1,61 +1,15 @@
 /* The real probe-worker against a stand-in that is slow, silent, false or broken, and against odd lines: it answers, in
  * time, keeps its connections, and ends when nobody needs it. */
 #include "server/base/clock.h"
-#include "server/base/text.h"
-#include "tests/support/asker.h"
-#include "tests/support/check_main.h"
-#include "tests/support/patience.h"
-#include "tests/support/scratch.h"
-#include "tests/support/standin.h"
+#include "tests/support/worker_story.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 1000, LONG_MS = 3600000, BOMB_SIZE_MIN = 64 << 20, MAPPING_SIZE_MAX = 64 << 20 };
+enum { DEADLINE_MS = 1000, BOMB_SIZE_MIN = 64 << 20, MAPPING_SIZE_MAX = 64 << 20 };
 
 static const char key_body[] = "{\"data\":{\"usage\":3.5,\"limit\":null}}";
-
-static struct scratch scratch;
-static struct standin *standin;
-static struct asker asker;
-static char home[SCRATCH_PATH_SIZE + 8], user_home[SCRATCH_PATH_SIZE + 8];
-
-static void setup(void)
-{
-    scratch_open(&scratch);
-    snprintf(home, sizeof home, "%s/home", scratch.path);
-    snprintf(user_home, sizeof user_home, "%s/user", scratch.path);
-    ck_assert_int_eq(mkdir(home, 0700), 0);
-    ck_assert_int_eq(mkdir(user_home, 0700), 0);
-    standin = standin_create(scratch.path);
-    asker = (struct asker){.in_fd = -1};
-}
-
-static void teardown(void)
-{
-    standin_destroy(standin);
-    asker_fini(&asker);
-    scratch_close(&scratch);
-}
-
-/* Replaces a file below the home or the user's. */
-static void put(const char *directory, const char *name, const char *text)
-{
-    char path[256], draft[256 + 8];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    snprintf(draft, sizeof draft, "%s.draft", path);
-    file = fopen(draft, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-    ck_assert_int_eq(rename(draft, path), 0);
-}
 
 /* What openrouter.ai says to the key of `.env`. */
 static void teach_key(int status, const void *body, size_t size, enum standin_delivery delivery,
@@ -74,68 +28,6 @@ static void teach_key(int status, const void *body, size_t size, enum standin_de
 static void teach(enum standin_delivery delivery)
 {
     teach_key(200, key_body, strlen(key_body), delivery, NULL);
-}
-
-/* Starts both; every host leads to the stand-in. */
-static void start_with(const char *foreign, const char *variable)
-{
-    char catch_all[64], home_variable[SCRATCH_PATH_SIZE + 32];
-    const char *environment[] = {home_variable, variable, NULL};
-
-    standin_start(standin, 0);
-    snprintf(catch_all, sizeof catch_all, "::127.0.0.1:%u", standin_port(standin));
-    snprintf(home_variable, sizeof home_variable, "HERMES_HOME=%s", home);
-    asker_start(&asker, scratch.path,
-                (const char *const[]){"--cacert", standin_ca_file(standin), "--connect-to", catch_all, "--user-home",
-                                      user_home, "--foreign-credentials", foreign, NULL},
-                environment);
-}
-
-static void start(void)
-{
-    start_with("no", NULL);
-}
-
-static void write_request(const char *provider, unsigned timeout_ms)
-{
-    char line[256];
-
-    snprintf(line, sizeof line, "{\"id\":1,\"provider\":\"%s\",\"timeout_ms\":%u}", provider, timeout_ms);
-    asker_write(&asker, line);
-}
-
-static json_t *read_answer(void)
-{
-    size_t size;
-    const char *line = asker_read(&asker, &size);
-    json_t *answer = json_loadb(line, size, JSON_DECODE_ANY, NULL);
-
-    ck_assert_msg(answer != NULL, "no JSON: %.*s", (int)size, line);
-    return answer;
-}
-
-static json_t *probe(const char *provider, unsigned timeout_ms)
-{
-    write_request(provider, timeout_ms);
-    return read_answer();
-}
-
-static const char *text_of(const json_t *answer, const char *name)
-{
-    const char *text = json_string_value(json_object_get(answer, name));
-
-    return text == NULL ? "" : text;
-}
-
-static void expect(const json_t *answer, const char *status, const char *reason)
-{
-    ck_assert_str_eq(text_of(answer, "status"), status);
-    ck_assert_str_eq(text_of(answer, "unavailable_reason"), reason);
-}
-
-static void finish(void)
-{
-    ck_assert_int_eq(asker_finish(&asker), 0);
 }
 
 /* ---- in time ---- */
@@ -362,14 +254,6 @@ START_TEST(a_second_probe_opens_no_second_connection)
 END_TEST
 
 /* ---- sign-ins ---- */
-
-static json_t *bearer(const char *token)
-{
-    char value[512];
-
-    snprintf(value, sizeof value, "Bearer %s", token);
-    return json_pack("{s:s}", "Authorization", value);
-}
 
 /* What is said to the holder of this token. */
 static void teach_codex(const char *host, const char *path, const char *token, int status,
@@ -713,16 +597,6 @@ START_TEST(no_copy_of_a_key_outlives_its_answer)
     finish();
 }
 END_TEST
-
-static TCase *add_case(Suite *suite, const char *name)
-{
-    TCase *tcase = tcase_create(name);
-
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, patience_test_s());
-    suite_add_tcase(suite, tcase);
-    return tcase;
-}
 
 int main(void)
 {

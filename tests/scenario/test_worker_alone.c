@@ -1,42 +1,12 @@
 /* The real probe-worker asked by a person: one question on the command line, one answer to read; and the table. */
 #include "server/worker/provider.h"
-#include "tests/support/asker.h"
-#include "tests/support/check_main.h"
 #include "tests/support/fixture.h"
-#include "tests/support/patience.h"
-#include "tests/support/scratch.h"
-#include "tests/support/standin.h"
 #include "tests/support/tree.h"
+#include "tests/support/worker_story.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 enum { WORD_COUNT_MAX = 24 };
-
-static struct scratch scratch;
-static struct standin *standin;
-static struct asker asker;
-static char home[SCRATCH_PATH_SIZE + 8], user_home[SCRATCH_PATH_SIZE + 8];
-
-static void setup(void)
-{
-    scratch_open(&scratch);
-    snprintf(home, sizeof home, "%s/home", scratch.path);
-    snprintf(user_home, sizeof user_home, "%s/user", scratch.path);
-    ck_assert_int_eq(mkdir(home, 0700), 0);
-    ck_assert_int_eq(mkdir(user_home, 0700), 0);
-    standin = standin_create(scratch.path);
-    asker = (struct asker){.in_fd = -1};
-}
-
-static void teardown(void)
-{
-    standin_destroy(standin);
-    asker_fini(&asker);
-    scratch_close(&scratch);
-}
 
 /* Asks about a case of the fixtures, in its homes, with these further words; the exit status. */
 static int ask(const char *name, const char *const *further)
@@ -170,10 +140,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("worker_alone");
-    TCase *tcase = tcase_create("alone");
+    TCase *tcase = add_case(suite, "alone");
 
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, patience_test_s());
     tcase_add_test(tcase, a_person_is_told_what_there_is_to_know);
     tcase_add_test(tcase, a_program_is_told_the_answer_line);
     tcase_add_test(tcase, an_account_that_tells_nothing_is_a_failure_with_a_reason);
@@ -181,6 +149,5 @@ int main(void)
     tcase_add_test(tcase, another_tools_sign_in_is_used_when_that_is_allowed);
     tcase_add_test(tcase, the_table_names_every_provider_and_what_it_needs);
     tcase_add_test(tcase, what_makes_no_sense_is_refused);
-    suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

@@ -57,6 +57,9 @@ void standin_set_fault(struct standin *standin, enum standin_fault fault);
 /* The first exchange is held until standin_release, so that its answer comes after the others'. */
 void standin_set_backwards(struct standin *standin);
 
+/* An exchange need not wait for those taught before it. */
+void standin_set_any_order(struct standin *standin);
+
 /* Every exchange as often as it is asked for, in any order: for a person, not for a test that counts. */
 void standin_set_tireless(struct standin *standin);
 
