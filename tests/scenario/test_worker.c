@@ -3,8 +3,10 @@
 #include "server/base/clock.h"
 #include "tests/support/worker_story.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { DEADLINE_MS = 1000, BOMB_SIZE_MIN = 64 << 20, MAPPING_SIZE_MAX = 64 << 20 };
@@ -249,6 +251,68 @@ START_TEST(a_second_probe_opens_no_second_connection)
         ck_assert_uint_eq(standin_request_count(standin), i);
         ck_assert_uint_eq(standin_connection_count(standin), 1);
     }
+    finish();
+}
+END_TEST
+
+START_TEST(a_connection_that_the_provider_closed_is_made_again)
+{
+    json_t *headers = json_pack("{s:s}", "Connection", "close");
+
+    standin_set_tireless(standin);
+    teach_key(200, key_body, strlen(key_body), STANDIN_WHOLE, headers);
+    start();
+    for (size_t i = 1; i <= 3; i++) {
+        json_t *answer = probe("openrouter", LONG_MS);
+
+        expect(answer, "ok", "");
+        json_decref(answer);
+        ck_assert_uint_eq(standin_connection_count(standin), i);
+    }
+    json_decref(headers);
+    finish();
+}
+END_TEST
+
+/* A socket that listens on 127.0.0.1; *port_out is the system's choice. */
+static int listen_somewhere(unsigned *port_out)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port_out = ntohs(address.sin_port);
+    return fd;
+}
+
+/* The stand-in speaks HTTP/1.1 alone: what is offered stands in the first bytes of the handshake (RFC 7301). */
+START_TEST(http_2_is_offered)
+{
+    static const char offer[] = "\x02h2\x08http/1.1";
+    char hello[4096], catch_all[64];
+    unsigned port;
+    int listen_fd = listen_somewhere(&port), fd;
+    ssize_t size;
+    json_t *answer;
+
+    put(home, ".env", "OPENROUTER_API_KEY=sk-or-test-key\n");
+    snprintf(catch_all, sizeof catch_all, "::127.0.0.1:%u", port);
+    asker_start(&asker, home, (const char *const[]){"--connect-to", catch_all, NULL}, (const char *const[]){NULL});
+    write_request("openrouter", LONG_MS);
+    fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    size = recv(fd, hello, sizeof hello, 0);
+    ck_assert_int_gt(size, 0);
+    ck_assert_ptr_nonnull(memmem(hello, (size_t)size, offer, sizeof offer - 1));
+    close(fd);
+    close(listen_fd);
+    answer = read_answer();
+    expect(answer, "unavailable", "The provider could not be reached.");
+    json_decref(answer);
     finish();
 }
 END_TEST
@@ -617,6 +681,8 @@ int main(void)
     tcase_add_test(bodies, endless_headers_are_cut_off);
     tcase_add_test(bodies, an_echoed_credential_is_not_shown);
     tcase_add_test(warm, a_second_probe_opens_no_second_connection);
+    tcase_add_test(warm, a_connection_that_the_provider_closed_is_made_again);
+    tcase_add_test(warm, http_2_is_offered);
     tcase_add_test(sign_ins, a_sign_in_replaced_meanwhile_is_tried_once);
     tcase_add_test(sign_ins, a_replaced_sign_in_that_is_refused_too_is_the_end);
     tcase_add_test(sign_ins, the_homes_own_sign_in_goes_to_the_homes_own_gateway);
