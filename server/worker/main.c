@@ -126,7 +126,7 @@ static void serve(const struct prober *prober)
 
 static bool has_foreign_sign_in(const char *id)
 {
-    const struct provider *provider = provider_find(id);
+    const struct provider *provider = provider_find(provider_id(id));
     bool foreign = false;
 
     for (size_t i = 0; provider != NULL && i < PROVIDER_SIGN_IN_COUNT_MAX && provider->sign_ins[i].token != NULL; i++)

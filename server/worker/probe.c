@@ -71,8 +71,7 @@ static bool probe_show_pool(struct probe *probe)
     struct pool pool;
     struct pool_summary *summary;
 
-    if (!pool_open(&pool, probe->keyring.auth,
-                   probe->provider == NULL ? probe->request->provider : probe->provider->id)) {
+    if (!pool_open(&pool, probe->keyring.auth, provider_id(probe->request->provider))) {
         probe->end = PROBE_NO_MEMORY;
         return true;
     }
@@ -334,7 +333,7 @@ enum probe_end probe_run(const struct prober *prober, const struct probe_request
     uint64_t due_ns = clock_now_ns() + PROBE_TIME_MS_MAX * NS_PER_MS;
     struct probe probe = {.prober = prober,
                           .request = request,
-                          .provider = provider_find(request->provider),
+                          .provider = provider_find(provider_id(request->provider)),
                           .snapshot = snapshot_create(request->provider),
                           .now_s = probe_now_s(prober),
                           .deadline_ns = due_ns < request->deadline_ns ? due_ns : request->deadline_ns,

@@ -55,7 +55,6 @@ struct bodies {
 
 struct provider {
     const char *id;
-    const char *alias; /* another name that it goes by; NULL: none */
     const char *source, *title;
     unsigned min_interval_s; /* polling manners (8.7) */
     unsigned timeout_ms;     /* of one request (8.3) */
@@ -99,7 +98,10 @@ struct provider {
     void (*read)(const struct bodies *bodies, struct reading *reading);
 };
 
-/* By id or alias; NULL: a provider without a usage endpoint, or none at all. */
+/* The id that a name stands for: some vendors go by another one elsewhere (3.2).  Any other name stands for itself. */
+const char *provider_id(const char *name);
+
+/* NULL: a provider without a usage endpoint, or none at all. */
 const struct provider *provider_find(const char *id);
 
 /* The rows, by id, NULL at the end: providers/table.c. */

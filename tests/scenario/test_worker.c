@@ -519,6 +519,26 @@ START_TEST(a_line_that_is_no_request_is_answered_with_null_and_the_next_is_fine)
 }
 END_TEST
 
+START_TEST(another_name_of_a_vendor_is_answered_under_that_name)
+{
+    json_t *answer;
+
+    put(home, "auth.json", "{\"credential_pool\":{\"mistral\":[{\"access_token\":\"opaque\"}]}}");
+    start();
+    answer = probe("x-ai", LONG_MS);
+    expect(answer, "no_key", "No credential is configured for this provider.");
+    ck_assert_str_eq(text_of(answer, "provider"), "x-ai");
+    ck_assert_str_eq(text_of(answer, "source"), "management_api");
+    json_decref(answer);
+    answer = probe("mistralai", LONG_MS);
+    expect(answer, "ok", "");
+    ck_assert_str_eq(text_of(answer, "provider"), "mistralai");
+    ck_assert_str_eq(text_of(answer, "source"), "local_pool");
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
 START_TEST(the_id_comes_back_whatever_it_is)
 {
     static const char *const ids[] = {"7",  "-1", "\"text \\u20ac\"", "null", "[1,{\"a\":true}]", "9007199254740993",
@@ -688,6 +708,7 @@ int main(void)
     tcase_add_test(sign_ins, the_homes_own_sign_in_goes_to_the_homes_own_gateway);
     tcase_add_test(sign_ins, another_tools_sign_in_goes_to_no_gateway);
     tcase_add_test(dialogue, a_line_that_is_no_request_is_answered_with_null_and_the_next_is_fine);
+    tcase_add_test(dialogue, another_name_of_a_vendor_is_answered_under_that_name);
     tcase_add_test(dialogue, the_id_comes_back_whatever_it_is);
     tcase_add_test(dialogue, a_line_of_the_older_protocol_is_answered_without_an_id);
     tcase_add_test(dialogue, a_key_with_a_line_end_is_not_sent);

@@ -49,10 +49,23 @@ const struct provider *const providers[] = {
     NULL,
 };
 
+const char *provider_id(const char *name)
+{
+    static const struct {
+        const char *name, *id;
+    } others[] = {{"mistralai", "mistral"}, {"x-ai", "xai"}};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(name, others[i].name) == 0)
+            return others[i].id;
+    }
+    return name;
+}
+
 const struct provider *provider_find(const char *id)
 {
     for (const struct provider *const *row = providers; *row != NULL; row++) {
-        if (strcmp((*row)->id, id) == 0 || ((*row)->alias != NULL && strcmp((*row)->alias, id) == 0))
+        if (strcmp((*row)->id, id) == 0)
             return *row;
     }
     return NULL;

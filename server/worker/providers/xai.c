@@ -23,7 +23,6 @@ static void xai_address(const struct target *target, struct text *url)
 
 const struct provider provider_xai = {
     .id = "xai",
-    .alias = "x-ai",
     .source = "management_api",
     .title = "Account balance",
     .min_interval_s = 60,
