@@ -72,7 +72,7 @@ static void check_line(const struct snapshot *snapshot)
 
 static void ask(const struct provider *provider, const struct credential *credential, const json_t *body, bool again)
 {
-    struct snapshot *snapshot = snapshot_create(provider->id);
+    static struct snapshot snapshot; /* clean here: 70 KiB are not cleaned for each provider that finds nothing */
     struct inquiry inquiry = {.provider = provider, .credential = credential, .now_s = NOW_S};
     struct bodies bodies = {.bodies = {body, body},
                             .count = again ? 2 : 1,
@@ -82,19 +82,20 @@ static void ask(const struct provider *provider, const struct credential *creden
                             .now_s = NOW_S};
     struct text path = TEXT_EMPTY;
 
-    INVARIANT(snapshot != NULL);
     if (provider->base_url != NULL)
         INVARIANT(base_url_parse(provider->base_url, &inquiry.base));
     if (provider->further != NULL && provider->further(&bodies, &path))
         INVARIANT(strpbrk(text_string(&path), " #\\\r\n") == NULL);
-    snapshot->source = provider->source;
-    snapshot->title = provider->title;
-    snapshot->fetched_at_s = NOW_S;
-    snapshot->outcome = inquiry_read(&inquiry, &bodies, &snapshot->reading);
-    check_reading(&snapshot->reading);
-    check_line(snapshot);
+    snapshot.source = provider->source;
+    snapshot.title = provider->title;
+    snapshot.fetched_at_s = NOW_S;
+    snapshot.outcome = inquiry_read(&inquiry, &bodies, &snapshot.reading);
+    if (snapshot.outcome.status != ACCOUNT_NO_DATA || snapshot.reading.plan[0] != '\0' || snapshot.reading.exhausted) {
+        check_reading(&snapshot.reading);
+        check_line(&snapshot);
+        snapshot = (struct snapshot){.source = NULL};
+    }
     text_fini(&path);
-    snapshot_destroy(snapshot);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

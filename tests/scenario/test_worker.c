@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DEADLINE_MS = 1000, BOMB_SIZE_MIN = 64 << 20, MAPPING_SIZE_MAX = 64 << 20 };
@@ -230,6 +231,81 @@ START_TEST(an_echoed_credential_is_not_shown)
     expect(answer, "unavailable", "The provider returned an unreadable response.");
     ck_assert(json_is_null(json_object_get(answer, "plan")));
     ck_assert_uint_eq(json_array_size(json_object_get(answer, "windows")), 0);
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+/* ---- pages ---- */
+
+/* A page of costs, and which one is next (""; none), at the clock of the test's worker. */
+static void teach_costs(const char *token, const char *next, int status)
+{
+    struct tm month = {0};
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    char path[256], body[256];
+    size_t size;
+
+    gmtime_r(&now, &month);
+    month = (struct tm){.tm_year = month.tm_year, .tm_mon = month.tm_mon, .tm_mday = 1};
+    snprintf(path, sizeof path, "/v1/organization/costs?start_time=%lld&bucket_width=1d&limit=31%s%s",
+             (long long)timegm(&month), token[0] == '\0' ? "" : "&page=", token);
+    size = (size_t)snprintf(body, sizeof body,
+                            "{\"data\":[{\"results\":[{\"amount\":{\"value\":1.25,\"currency\":\"usd\"}}]}],"
+                            "\"has_more\":%s,\"next_page\":\"%s\"}",
+                            next[0] == '\0' ? "false" : "true", next);
+    standin_teach(standin,
+                  &(struct standin_exchange){
+                      .host = "api.openai.com", .path = path, .status = status, .body = body, .body_size = size});
+}
+
+static json_t *probe_costs(void)
+{
+    put(home, ".env", "OPENAI_ADMIN_KEY=sk-admin-test-key\n");
+    start();
+    return probe("openai", LONG_MS);
+}
+
+START_TEST(a_sum_without_one_of_its_pages_is_not_told)
+{
+    json_t *answer;
+
+    teach_costs("", "p2", 200);
+    teach_costs("p2", "p3", 503);
+    answer = probe_costs();
+    expect(answer, "unavailable", "The provider is temporarily unavailable (HTTP 503).");
+    ck_assert_uint_eq(json_array_size(json_object_get(answer, "details")), 0);
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+START_TEST(a_sum_of_more_than_four_pages_is_told_as_a_part)
+{
+    json_t *answer;
+
+    teach_costs("", "p2", 200);
+    teach_costs("p2", "p3", 200);
+    teach_costs("p3", "p4", 200);
+    teach_costs("p4", "p5", 200);
+    answer = probe_costs();
+    expect(answer, "ok", "");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(answer, "details"), 0)),
+                     "Spend this month: at least $5.00");
+    ck_assert_uint_eq(standin_request_count(standin), 4);
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
+START_TEST(a_pages_token_that_is_none_is_not_sent)
+{
+    json_t *answer;
+
+    teach_costs("", "p2&x=1", 200);
+    answer = probe_costs();
+    expect(answer, "ok", "");
+    ck_assert_uint_eq(standin_request_count(standin), 1);
     json_decref(answer);
     finish();
 }
@@ -700,6 +776,9 @@ int main(void)
     tcase_add_test(bodies, a_compressed_bomb_is_cut_off_where_it_grows_too_large);
     tcase_add_test(bodies, endless_headers_are_cut_off);
     tcase_add_test(bodies, an_echoed_credential_is_not_shown);
+    tcase_add_test(bodies, a_sum_without_one_of_its_pages_is_not_told);
+    tcase_add_test(bodies, a_sum_of_more_than_four_pages_is_told_as_a_part);
+    tcase_add_test(bodies, a_pages_token_that_is_none_is_not_sent);
     tcase_add_test(warm, a_second_probe_opens_no_second_connection);
     tcase_add_test(warm, a_connection_that_the_provider_closed_is_made_again);
     tcase_add_test(warm, http_2_is_offered);
