@@ -94,26 +94,24 @@ START_TEST(six_are_asked_at_once_and_no_more)
 }
 END_TEST
 
-START_TEST(a_second_probe_of_a_pool_opens_no_connection)
+/* As many as there are at once: fewer where one was answered before another was asked. */
+START_TEST(the_connections_of_a_pool_are_kept_for_its_next_probes)
 {
-    json_t *answer;
-    size_t connection_count;
+    enum { ROUND_COUNT = 4 };
 
     put_pool(AT_ONCE, "a");
     standin_set_tireless(standin);
     for (size_t i = 0; i < AT_ONCE; i++)
         teach_entry("a", i, 200, STANDIN_WHOLE);
     start();
-    json_decref(probe("openai-codex", LONG_MS));
-    connection_count = standin_connection_count(standin);
-    ck_assert_uint_le(connection_count, AT_ONCE);
-    for (size_t round = 2; round <= 4; round++) {
-        answer = probe("openai-codex", LONG_MS);
+    for (size_t round = 1; round <= ROUND_COUNT; round++) {
+        json_t *answer = probe("openai-codex", LONG_MS);
+
         expect(answer, "ok", "");
         json_decref(answer);
         ck_assert_uint_eq(standin_request_count(standin), round * AT_ONCE);
+        ck_assert_uint_le(standin_connection_count(standin), AT_ONCE);
     }
-    ck_assert_uint_eq(standin_connection_count(standin), connection_count);
     finish();
 }
 END_TEST
@@ -277,7 +275,7 @@ int main(void)
     TCase *pool = add_case(suite, "pool");
 
     tcase_add_test(pool, six_are_asked_at_once_and_no_more);
-    tcase_add_test(pool, a_second_probe_of_a_pool_opens_no_connection);
+    tcase_add_test(pool, the_connections_of_a_pool_are_kept_for_its_next_probes);
     tcase_add_test(pool, a_row_that_is_not_answered_costs_four_seconds_and_the_others_nothing);
     tcase_add_test(pool, what_the_deadline_did_not_reach_says_so);
     tcase_add_test(pool, tokens_replaced_meanwhile_are_tried_once);
