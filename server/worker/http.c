@@ -166,7 +166,7 @@ static bool http_set_options(const struct http *http, struct http_exchange *exch
 
     HTTP_SET(CURLOPT_URL, request->url);
     HTTP_SET(CURLOPT_PROTOCOLS_STR, base_url_is_plain(request->url) ? "http" : "https");
-    HTTP_SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    HTTP_SET(CURLOPT_HTTP_VERSION, request->http_1_only ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     HTTP_SET(CURLOPT_PIPEWAIT, 1L); /* rather a stream of a connection that is being made than another connection */
     HTTP_SET(CURLOPT_FOLLOWLOCATION, 0L);
     HTTP_SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -207,6 +207,8 @@ static enum http_end http_end_of(CURLcode code, const struct http_exchange *exch
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_WRITE_ERROR:
     case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
         return status > 0 ? HTTP_UNREADABLE : HTTP_UNREACHABLE;
     default:
         return HTTP_UNREACHABLE;

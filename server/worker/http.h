@@ -40,7 +40,8 @@ struct http_request {
     const char *url;
     const struct text *lines; /* the header lines to send, each ended by LF; the caller's to wipe */
     const char *posted;       /* the body of a POST; NULL: a GET */
-    unsigned timeout_ms;      /* from the moment that it is under way */
+    bool http_1_only;
+    unsigned timeout_ms; /* from the moment that it is under way */
 };
 
 enum http_end {

@@ -149,6 +149,7 @@ static void round_ask(struct pool_round *round)
         requests[count++] = (struct http_request){.url = text_string(&question->url),
                                                   .lines = &question->inquiry.lines,
                                                   .posted = round->asking->provider->posted,
+                                                  .http_1_only = round->asking->provider->http_1_only,
                                                   .timeout_ms = ROW_TIMEOUT_MS};
     }
     if (answers == NULL) {

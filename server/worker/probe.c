@@ -104,6 +104,7 @@ static void probe_get(struct probe *probe, const char *path, struct http_answer 
                  &(struct http_request){.url = text_string(&url),
                                         .lines = &probe->inquiry.lines,
                                         .posted = probe->provider->posted,
+                                        .http_1_only = probe->provider->http_1_only,
                                         .timeout_ms = probe->provider->timeout_ms},
                  1, probe->deadline_ns, answer_out);
     if (answer_out->end == HTTP_ABANDONED)

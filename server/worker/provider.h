@@ -83,7 +83,8 @@ struct provider {
     void (*address)(const struct target *target, struct text *url); /* instead of `path`; NULL: base and path */
     const char *posted;                                             /* a JSON body; NULL: a GET */
     const char *authorization;                                      /* the header up to the credential */
-    const char *headers[PROVIDER_HEADER_COUNT_MAX + 1];             /* whole lines that always go along */
+    bool http_1_only; /* HTTP/2 remembers every header but Authorization while a connection lives (RFC 7541, 7.1.3) */
+    const char *headers[PROVIDER_HEADER_COUNT_MAX + 1];                        /* whole lines that always go along */
     void (*identify)(const struct credential *credential, struct text *lines); /* further ones, each ended by LF */
 
     /* ---- the pool (5) ---- */

@@ -366,7 +366,7 @@ static int listen_somewhere(unsigned *port_out)
 }
 
 /* The stand-in speaks HTTP/1.1 alone: what is offered stands in the first bytes of the handshake (RFC 7301). */
-START_TEST(http_2_is_offered)
+static void expect_offer(const char *provider, bool offered)
 {
     static const char offer[] = "\x02h2\x08http/1.1";
     char hello[4096], catch_all[64];
@@ -375,21 +375,29 @@ START_TEST(http_2_is_offered)
     ssize_t size;
     json_t *answer;
 
-    put(home, ".env", "OPENROUTER_API_KEY=sk-or-test-key\n");
     snprintf(catch_all, sizeof catch_all, "::127.0.0.1:%u", port);
     asker_start(&asker, home, (const char *const[]){"--connect-to", catch_all, NULL}, (const char *const[]){NULL});
-    write_request("openrouter", LONG_MS);
+    write_request(provider, LONG_MS);
     fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
     ck_assert_int_ge(fd, 0);
     size = recv(fd, hello, sizeof hello, 0);
     ck_assert_int_gt(size, 0);
-    ck_assert_ptr_nonnull(memmem(hello, (size_t)size, offer, sizeof offer - 1));
+    ck_assert_int_eq(memmem(hello, (size_t)size, offer, sizeof offer - 1) != NULL, offered);
     close(fd);
     close(listen_fd);
     answer = read_answer();
     expect(answer, "unavailable", "The provider could not be reached.");
     json_decref(answer);
     finish();
+    asker_fini(&asker);
+    asker = (struct asker){.in_fd = -1};
+}
+
+START_TEST(http_2_is_offered_where_it_would_not_remember_a_key)
+{
+    put(home, ".env", "OPENROUTER_API_KEY=sk-or-test-key\nELEVENLABS_API_KEY=xi-test-key\n");
+    expect_offer("openrouter", true);
+    expect_offer("elevenlabs", false);
 }
 END_TEST
 
@@ -781,7 +789,7 @@ int main(void)
     tcase_add_test(bodies, a_pages_token_that_is_none_is_not_sent);
     tcase_add_test(warm, a_second_probe_opens_no_second_connection);
     tcase_add_test(warm, a_connection_that_the_provider_closed_is_made_again);
-    tcase_add_test(warm, http_2_is_offered);
+    tcase_add_test(warm, http_2_is_offered_where_it_would_not_remember_a_key);
     tcase_add_test(sign_ins, a_sign_in_replaced_meanwhile_is_tried_once);
     tcase_add_test(sign_ins, a_replaced_sign_in_that_is_refused_too_is_the_end);
     tcase_add_test(sign_ins, the_homes_own_sign_in_goes_to_the_homes_own_gateway);

@@ -44,6 +44,7 @@ START_TEST(every_row_says_all_that_is_needed)
             ck_assert_msg(base_url_parse(row->base_url, &base), "%s", row->id);
             ck_assert_msg(strcmp(base.text, row->base_url) == 0 && !base_url_is_plain(base.text), "%s", row->id);
         }
+        ck_assert_msg(row->http_1_only == (strncmp(row->authorization, "Authorization: ", 15) != 0), "%s", row->id);
         ck_assert_msg((row->pool_source == NULL) == (row->pool_reason == NULL), "%s", row->id);
     }
 }

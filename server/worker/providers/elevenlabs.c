@@ -51,5 +51,6 @@ const struct provider provider_elevenlabs = {
     .base_url_variable = "ELEVENLABS_API_URL",
     .path = "/v1/user/subscription",
     .authorization = "xi-api-key: ",
+    .http_1_only = true,
     .read = elevenlabs_read,
 };
