@@ -115,6 +115,7 @@ struct candidate {
     size_t size;
     enum credential_kind kind;
     enum credential_origin origin;
+    const char *place;
     const json_t *record;
     struct stamp expiry; /* what the file says; a JWT says it itself */
 };
@@ -178,8 +179,8 @@ static bool search_consider(struct search *search, const struct candidate *candi
         /* Whoever gave a key wants to know about that one. */
         return candidate->origin == CREDENTIAL_FROM_REQUEST && judged == CREDENTIAL_UNSENDABLE;
     }
-    *search->credential =
-        (struct credential){.kind = candidate->kind, .origin = candidate->origin, .record = candidate->record};
+    *search->credential = (struct credential){
+        .kind = candidate->kind, .origin = candidate->origin, .place = candidate->place, .record = candidate->record};
     text_add(&search->credential->secret, candidate->secret, candidate->size);
     search->end = search->credential->secret.failed ? CREDENTIAL_NO_MEMORY : CREDENTIAL_FOUND;
     return true;
@@ -201,7 +202,8 @@ static bool search_variables(struct search *search)
                     search_consider(search, &(struct candidate){.secret = text_string(&value),
                                                                 .size = value.size,
                                                                 .kind = search->provider->kind,
-                                                                .origin = CREDENTIAL_FROM_VARIABLE});
+                                                                .origin = CREDENTIAL_FROM_VARIABLE,
+                                                                .place = *name});
 
         text_wipe(&value);
         if (over)
@@ -236,6 +238,7 @@ static bool search_pool_entry(struct search *search, const json_t *entry)
                                                        .size = strlen(token),
                                                        .kind = search->provider->kind,
                                                        .origin = CREDENTIAL_FROM_POOL,
+                                                       .place = "the pool of auth.json",
                                                        .record = entry,
                                                        .expiry = stamp_read(json_object_get(entry, "expires_at_ms"))});
 }
@@ -265,6 +268,7 @@ static bool search_record(struct search *search, const struct sign_in *sign_in, 
                                            .size = strlen(token),
                                            .kind = CREDENTIAL_SIGN_IN,
                                            .origin = sign_in->foreign ? CREDENTIAL_FROM_FOREIGN : CREDENTIAL_FROM_HOME,
+                                           .place = sign_in->file,
                                            .record = record,
                                            .expiry = sign_in->expiry == NULL
                                                          ? STAMP_ABSENT

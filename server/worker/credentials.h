@@ -47,6 +47,7 @@ struct credential {
     struct text secret; /* printable ASCII without blanks */
     enum credential_kind kind;
     enum credential_origin origin;
+    const char *place;    /* the variable or file that it was found in, for a person; static; NULL: the request */
     const json_t *record; /* the object that it was found in; NULL: request, variable */
 };
 

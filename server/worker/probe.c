@@ -304,6 +304,7 @@ static void probe_walk_single(struct probe *probe)
 
     if (other != NULL)
         probe_follow(probe, other);
+    probe->snapshot->place = probe->credential.place;
     if (search == CREDENTIAL_FOUND)
         probe_ask(probe);
     else

@@ -20,6 +20,7 @@
 struct snapshot {
     char provider[LIMIT_PROVIDER_SIZE_MAX + 1]; /* as it was asked for */
     const char *source, *title;                 /* static */
+    const char *place; /* where the credential was found; static; NULL: nowhere, or the request */
     struct outcome outcome;
     struct reading reading;
     struct pool_summary *pool; /* owned; NULL: none was looked at */

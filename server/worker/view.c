@@ -106,7 +106,8 @@ void view_snapshot(const struct snapshot *snapshot, struct text *text)
         text_format(text, "  It wants to be asked again in %lld s.\n", (long long)outcome->retry_after_s);
     view_reading(reading, snapshot->fetched_at_s, text);
     view_pool(snapshot->pool, text);
-    text_format(text, "  (%s, %s)\n", snapshot->source, stamp_write(snapshot->fetched_at_s).text);
+    text_format(text, "  (%s%s%s, %s)\n", snapshot->source, snapshot->place == NULL ? "" : " with ",
+                snapshot->place == NULL ? "" : snapshot->place, stamp_write(snapshot->fetched_at_s).text);
 }
 
 /* ---- the table ---- */

@@ -80,6 +80,7 @@ START_TEST(an_account_that_tells_nothing_is_a_failure_with_a_reason)
 {
     ck_assert_int_eq(ask("zai/success_false_other", (const char *const[]){NULL}), 1);
     ck_assert(says(&asker.out, "zai  Account limits: unavailable\n  The provider reported an error (code 500).\n"));
+    ck_assert(says(&asker.out, "(quota_api with GLM_API_KEY, 2026-03-01T12:00:00Z)\n"));
 }
 END_TEST
 
@@ -96,6 +97,7 @@ START_TEST(another_tools_sign_in_is_used_when_that_is_allowed)
 {
     ck_assert_int_eq(ask("gemini-cli/ok", (const char *const[]){"--foreign-credentials", "yes", NULL}), 0);
     ck_assert(says(&asker.out, "fixture-pro"));
+    ck_assert(says(&asker.out, "(quota_api with oauth_creds.json, "));
 }
 END_TEST
 
