@@ -78,8 +78,9 @@ static void put(const char *directory, const char *name, const char *text)
     fclose(file);
 }
 
-/* Searches, and expects this secret, or none and this end. */
-static void expect(const char *request_key, enum credential_search end, const char *secret)
+/* Searches for the provider's, and expects this secret, or none and this end. */
+static void expect_of(const struct provider *provider, const char *request_key, enum credential_search end,
+                      const char *secret)
 {
     struct keyring keyring;
     struct credential credential;
@@ -88,13 +89,18 @@ static void expect(const char *request_key, enum credential_search end, const ch
 
     text_add_string(&key, request_key);
     keyring_open(&keyring, &files);
-    found = credential_find(&keyring, &test_provider, &key, NOW_S, &credential);
+    found = credential_find(&keyring, provider, &key, NOW_S, &credential);
     ck_assert_int_eq(found, end);
     if (found == CREDENTIAL_FOUND)
         ck_assert_str_eq(text_string(&credential.secret), secret);
     credential_fini(&credential);
     keyring_close(&keyring);
     text_wipe(&key);
+}
+
+static void expect(const char *request_key, enum credential_search end, const char *secret)
+{
+    expect_of(&test_provider, request_key, end, secret);
 }
 
 static void put_auth(const char *pool, const char *own)
@@ -348,6 +354,64 @@ START_TEST(a_summary_counts_all_and_shows_64)
 }
 END_TEST
 
+START_TEST(each_member_of_a_file_may_be_the_sign_in)
+{
+    static const struct provider many = {.id = "acme",
+                                         .kind = CREDENTIAL_SIGN_IN,
+                                         .sign_ins = {{.foreign = true,
+                                                       .directory = ".acme",
+                                                       .file = "auth.json",
+                                                       .path = "*",
+                                                       .token = "key",
+                                                       .expiry = "expires_at"}}};
+
+    ck_assert_int_eq(mkdirat(files.user_home_fd, ".acme", 0700), 0);
+    expect_of(&many, "", CREDENTIAL_ABSENT, NULL);
+    put(user_home, ".acme/auth.json", "{\"a\":17,\"b\":{\"key\":\"past-token\",\"expires_at\":1772366340}}");
+    expect_of(&many, "", CREDENTIAL_PAST, NULL);
+    put(user_home, ".acme/auth.json",
+        "{\"a\":17,\"b\":{\"key\":\"past-token\",\"expires_at\":1772366340},\"c\":{\"key\":\"good-token\"}}");
+    expect_of(&many, "", CREDENTIAL_FOUND, "good-token");
+}
+END_TEST
+
+START_TEST(a_variable_of_a_useless_kind_explains_and_is_never_used)
+{
+    static const struct provider picky = {.id = "acme",
+                                          .kind = CREDENTIAL_API_KEY,
+                                          .variables = {"ACME_TEST_ADMIN"},
+                                          .useless_variable = "ACME_TEST_PROJECT"};
+
+    expect_of(&picky, "", CREDENTIAL_ABSENT, NULL);
+    put(home, ".env", "ACME_TEST_PROJECT=changeme\n");
+    expect_of(&picky, "", CREDENTIAL_ABSENT, NULL);
+    put(home, ".env", "ACME_TEST_PROJECT=project-key\n");
+    expect_of(&picky, "", CREDENTIAL_UNSUPPORTED, NULL);
+    put(home, ".env", "ACME_TEST_PROJECT=project-key\nACME_TEST_ADMIN=admin-key\n");
+    expect_of(&picky, "", CREDENTIAL_FOUND, "admin-key");
+}
+END_TEST
+
+START_TEST(a_pool_entrys_other_keys_can_be_of_no_use)
+{
+    static const struct provider portal = {.id = "acme", .kind = CREDENTIAL_SIGN_IN, .pool_token = "access_token"};
+
+    put_auth("[{\"agent_key\":\"inference-key\"}]", "{}");
+    expect_of(&portal, "", CREDENTIAL_ABSENT, NULL);
+    put_auth("[{\"agent_key\":\"inference-key\",\"access_token\":\"portal-token\"}]", "{}");
+    expect_of(&portal, "", CREDENTIAL_FOUND, "portal-token");
+}
+END_TEST
+
+START_TEST(what_its_file_calls_past_is_past_however_short)
+{
+    put_auth("[]", "{\"token\":\"x\",\"expires_at\":1772366340}");
+    expect("", CREDENTIAL_PAST, NULL);
+    put_auth("[]", "{\"token\":\"x\"}");
+    expect("", CREDENTIAL_ABSENT, NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_credentials");
@@ -364,6 +428,10 @@ int main(void)
     tcase_add_test(credentials, a_kind_without_an_endpoint_hides_no_other);
     tcase_add_test(credentials, what_is_no_small_regular_file_of_the_home_counts_as_none);
     tcase_add_test(credentials, odd_files_hurt_nobody);
+    tcase_add_test(credentials, each_member_of_a_file_may_be_the_sign_in);
+    tcase_add_test(credentials, a_variable_of_a_useless_kind_explains_and_is_never_used);
+    tcase_add_test(credentials, a_pool_entrys_other_keys_can_be_of_no_use);
+    tcase_add_test(credentials, what_its_file_calls_past_is_past_however_short);
     suite_add_tcase(suite, credentials);
     tcase_add_checked_fixture(pools, setup, teardown);
     tcase_add_test(pools, the_first_pool_entry_by_priority_that_may_be_used_is);
