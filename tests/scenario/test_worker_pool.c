@@ -169,6 +169,34 @@ START_TEST(what_the_deadline_did_not_reach_says_so)
 }
 END_TEST
 
+/* Requests wait for one another's connection: they must not wait for one that will never be. */
+START_TEST(a_provider_that_cannot_be_reached_is_told_at_once)
+{
+    static const enum standin_fault faults[] = {STANDIN_REFUSING, STANDIN_UNTRUSTED, STANDIN_MISNAMED};
+    enum { COUNT = 8 };
+    uint64_t asked_ns, taken_ms;
+    json_t *answer;
+
+    put_pool(COUNT, "a");
+    for (size_t i = 0; i < COUNT; i++)
+        teach_entry("a", i, 200, STANDIN_WHOLE);
+    standin_set_fault(standin, faults[_i]);
+    start();
+    asked_ns = clock_now_ns();
+    answer = probe("openai-codex", LONG_MS);
+    taken_ms = (clock_now_ns() - asked_ns) / NS_PER_MS;
+    if (patience_time_counts())
+        ck_assert_uint_lt(taken_ms, ROW_TIMEOUT_MS);
+    expect(answer, "unavailable", "No Codex pool credentials returned available account limits.");
+    for (size_t i = 0; i < COUNT; i++)
+        expect_row_reason(answer, i, "The provider could not be reached.");
+    ck_assert(json_is_null(json_object_get(answer, "min_interval_s"))); /* it was not heard */
+    ck_assert_uint_eq(standin_request_count(standin), 0);
+    json_decref(answer);
+    finish();
+}
+END_TEST
+
 START_TEST(tokens_replaced_meanwhile_are_tried_once)
 {
     json_t *answer;
@@ -278,6 +306,7 @@ int main(void)
     tcase_add_test(pool, the_connections_of_a_pool_are_kept_for_its_next_probes);
     tcase_add_test(pool, a_row_that_is_not_answered_costs_four_seconds_and_the_others_nothing);
     tcase_add_test(pool, what_the_deadline_did_not_reach_says_so);
+    tcase_add_loop_test(pool, a_provider_that_cannot_be_reached_is_told_at_once, 0, 3);
     tcase_add_test(pool, tokens_replaced_meanwhile_are_tried_once);
     tcase_add_test(pool, a_refused_token_that_is_still_the_same_is_asked_about_once);
     tcase_add_test(pool, a_key_in_the_request_leaves_the_pool_alone);
