@@ -33,17 +33,17 @@ static size_t view_label_width(const struct reading *reading)
     return width;
 }
 
-/* "in 2 h 19 min" */
-static void view_add_span(int64_t s, struct text *text)
+/* "resets in 2 h 19 min" */
+static void view_add_reset(int64_t s, struct text *text)
 {
-    if (s < 0)
-        text_add_string(text, "is past");
+    if (s <= 0)
+        text_add_string(text, "reset due");
     else if (s < HOUR_S)
-        text_format(text, "in %lld min", (long long)(s / MINUTE_S));
+        text_format(text, "resets in %lld min", (long long)(s / MINUTE_S));
     else if (s < DAY_S)
-        text_format(text, "in %lld h %lld min", (long long)(s / HOUR_S), (long long)(s % HOUR_S / MINUTE_S));
+        text_format(text, "resets in %lld h %lld min", (long long)(s / HOUR_S), (long long)(s % HOUR_S / MINUTE_S));
     else
-        text_format(text, "in %lld d %lld h", (long long)(s / DAY_S), (long long)(s % DAY_S / HOUR_S));
+        text_format(text, "resets in %lld d %lld h", (long long)(s / DAY_S), (long long)(s % DAY_S / HOUR_S));
 }
 
 static void view_window(const struct reading_window *window, size_t width, int64_t now_s, struct text *text)
@@ -54,8 +54,8 @@ static void view_window(const struct reading_window *window, size_t width, int64
     if (window->detail[0] != '\0')
         text_format(text, ", %s", window->detail);
     if (window->reset_at.known) {
-        text_add_string(text, ", resets ");
-        view_add_span(window->reset_at.s - now_s, text);
+        text_add_string(text, ", ");
+        view_add_reset(window->reset_at.s - now_s, text);
         text_format(text, " (%s)", stamp_write(window->reset_at.s).text);
     }
     text_add_string(text, "\n");
