@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 enum { PART_COUNT = 1 << HISTOGRAM_PART_BITS };
 
@@ -49,6 +50,11 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
         into->max = from->max;
 }
 
+void histogram_reset(struct histogram *histogram)
+{
+    memset(histogram, 0, sizeof *histogram);
+}
+
 uint64_t histogram_value_at(const struct histogram *histogram, double part)
 {
     uint64_t wanted = (uint64_t)ceil(part * (double)histogram->count), seen = 0;
@@ -63,7 +69,39 @@ uint64_t histogram_value_at(const struct histogram *histogram, double part)
     return histogram->max;
 }
 
-uint64_t histogram_mean(const struct histogram *histogram)
+uint64_t histogram_count_to(const struct histogram *histogram, uint64_t value)
 {
-    return histogram->count == 0 ? 0 : histogram->sum / histogram->count;
+    size_t last = bucket_of(value);
+    uint64_t seen = 0;
+
+    for (size_t i = 0; i <= last; i++)
+        seen += histogram->counts[i];
+    return seen;
+}
+
+double histogram_mean(const struct histogram *histogram)
+{
+    return histogram->count == 0 ? 0 : (double)histogram->sum / (double)histogram->count;
+}
+
+static double bucket_middle(size_t bucket)
+{
+    double begin = bucket == 0 ? 0 : (double)bucket_end(bucket - 1) + 1;
+
+    return (begin + (double)bucket_end(bucket)) / 2;
+}
+
+double histogram_deviation(const struct histogram *histogram)
+{
+    double mean = histogram_mean(histogram), squares = 0;
+
+    if (histogram->count == 0)
+        return 0;
+    for (size_t i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
+        double distance = bucket_middle(i) - mean;
+
+        if (histogram->counts[i] > 0)
+            squares += (double)histogram->counts[i] * distance * distance;
+    }
+    return sqrt(squares / (double)histogram->count);
 }

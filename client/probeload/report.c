@@ -46,7 +46,7 @@ void report_print_json(FILE *out, const struct load_plan *plan, const struct loa
             (double)result->elapsed_ns / 1e9);
     fprintf(out, "\"calls\":%" PRIu64 ",\"calls_per_second\":%.1f,", result->latency.count, calls_per_second(result));
     fprintf(out, "\"latency_ms\":{\"mean\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p99\":%.6f,\"p99.9\":%.6f,\"max\":%.6f},",
-            (double)histogram_mean(&result->latency) / 1e6, ms_at(result, 0.5), ms_at(result, 0.9), ms_at(result, 0.99),
+            histogram_mean(&result->latency) / 1e6, ms_at(result, 0.5), ms_at(result, 0.9), ms_at(result, 0.99),
             ms_at(result, 0.999), (double)result->latency.max / 1e6);
     fputs("\"by_status\":{", out);
     for (unsigned code = 0; code < LOAD_CODE_COUNT; code++) {

@@ -1,5 +1,4 @@
-/* unit.probeload: its histogram, what it counts, and that it notices an answer that breaks a promise. */
-#include "client/probeload/histogram.h"
+/* unit.probeload: what it counts, and that it notices an answer that breaks a promise. */
 #include "tests/support/check_main.h"
 #include "tests/support/child.h"
 #include "tests/support/patience.h"
@@ -11,64 +10,6 @@
 #include <string.h>
 
 enum { EXIT_USAGE = 2, EXIT_VIOLATION = 3, EXIT_UNREACHABLE = 69, EXIT_FAILED = 70 };
-
-/* ---- the histogram ---- */
-
-static struct histogram histogram, other;
-
-START_TEST(every_value_is_kept_to_a_thousandth)
-{
-    for (uint64_t value = 1; value < UINT64_C(1) << 36; value += value / 3 + 1) {
-        uint64_t kept;
-
-        memset(&histogram, 0, sizeof histogram);
-        histogram_add(&histogram, value);
-        histogram_add(&histogram, UINT64_C(1) << 36); /* so that the first is not the greatest */
-        kept = histogram_value_at(&histogram, 0.5);
-        ck_assert_uint_ge(kept, value);
-        ck_assert_uint_le(kept - value, value / 1000);
-    }
-}
-END_TEST
-
-START_TEST(percentiles_are_those_of_the_values)
-{
-    memset(&histogram, 0, sizeof histogram);
-    ck_assert_uint_eq(histogram_value_at(&histogram, 0.5), 0);
-    for (uint64_t i = 1; i <= 1000; i++)
-        histogram_add(&histogram, i);
-    ck_assert_uint_eq(histogram_value_at(&histogram, 0.5), 500);
-    ck_assert_uint_eq(histogram_value_at(&histogram, 0.99), 990);
-    ck_assert_uint_eq(histogram_value_at(&histogram, 1), 1000);
-    ck_assert_uint_eq(histogram_mean(&histogram), 500);
-    ck_assert_uint_eq(histogram.max, 1000);
-}
-END_TEST
-
-START_TEST(what_is_too_long_counts_as_the_longest)
-{
-    memset(&histogram, 0, sizeof histogram);
-    histogram_add(&histogram, UINT64_MAX);
-    ck_assert_uint_eq(histogram.count, 1);
-    ck_assert_uint_ge(histogram_value_at(&histogram, 1), UINT64_C(1) << 36);
-    ck_assert_uint_eq(histogram.max, UINT64_MAX);
-}
-END_TEST
-
-START_TEST(histograms_add_up)
-{
-    memset(&histogram, 0, sizeof histogram);
-    memset(&other, 0, sizeof other);
-    for (uint64_t i = 1; i <= 500; i++) {
-        histogram_add(&histogram, i);
-        histogram_add(&other, 500 + i);
-    }
-    histogram_merge(&histogram, &other);
-    ck_assert_uint_eq(histogram.count, 1000);
-    ck_assert_uint_eq(histogram_value_at(&histogram, 0.75), 750);
-    ck_assert_uint_eq(histogram.max, 1000);
-}
-END_TEST
 
 /* ---- the program ---- */
 
@@ -192,13 +133,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("probeload");
-    TCase *values = tcase_create("histogram"), *runs = tcase_create("runs");
+    TCase *runs = tcase_create("runs");
 
-    tcase_add_test(values, every_value_is_kept_to_a_thousandth);
-    tcase_add_test(values, percentiles_are_those_of_the_values);
-    tcase_add_test(values, what_is_too_long_counts_as_the_longest);
-    tcase_add_test(values, histograms_add_up);
-    tcase_set_timeout(values, patience_test_s());
     tcase_add_checked_fixture(runs, open_stage, close_stage);
     tcase_set_timeout(runs, patience_test_s());
     tcase_add_test(runs, so_many_calls_are_made_and_counted);
@@ -210,7 +146,6 @@ int main(void)
     tcase_add_test(runs, calls_that_fail_are_counted_by_code);
     tcase_add_test(runs, a_daemon_that_dies_ends_the_run);
     tcase_add_loop_test(runs, wrong_usage_exits_2, 0, sizeof wrong_usages / sizeof wrong_usages[0]);
-    suite_add_tcase(suite, values);
     suite_add_tcase(suite, runs);
     return check_main(suite);
 }
