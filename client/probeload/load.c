@@ -1,72 +1,28 @@
-/* Slots, each with one call in flight; targets, each one question; connections that share the slots. */
-#include "client/probeload/load.h"
+/* The loops, the threads that run them, and the watcher. */
+#include "client/probeload/load_inside.h"
 
-#include "proto/wire.h"
+#include "client/probeload/clock.h"
 
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/prctl.h>
 
 enum {
-    UNPACKED_SIZE_MAX = 16 << 20,
     CONNECT_MS_MAX = 5000,
+    SHARD_COUNT_MAX = 8,
+    /* How long an open loop sends what was due before its end: as long again, within these. */
+    BACKLOG_S_MIN = 1,
+    BACKLOG_S_MAX = 10,
+    /* How long a subscriber has to hear of the last change, or of the gap: heartbeats come each second by default. */
+    SETTLE_S_MAX = 10,
+    WATCH_ROW_COUNT = 4000,
+    ROW_SHARE_MIN = 5, /* a fifth of an interval */
 };
 
-static const char probe_method[] = "/probed.v1.ProbeService/Probe";
-
-/* How far the answers to one question have come. */
-struct progress {
-    uint64_t epoch, generation;
-    uint64_t epoch_before; /* the one that ended; 0: none has */
-};
-
-/* One question, packed once. */
-struct target {
-    void *request; /* owned */
-    size_t request_size;
-    pthread_mutex_t lock;
-    struct progress progress; /* guarded by lock */
-};
-
-struct connection {
-    struct load *load;
-    struct probed_channel *channel;
-
-    /* Guarded by lock. */
-    pthread_mutex_t lock;
-    struct histogram latency;
-    uint64_t by_code[LOAD_CODE_COUNT];
-    uint64_t by_origin[LOAD_ORIGIN_COUNT];
-};
-
-/* One call at a time; its own while it is in flight. */
-struct slot {
-    struct connection *connection;
-    struct target *target;
-    uint64_t begun_ns;
-    struct progress floor; /* what was known when it began */
-};
-
-struct load {
-    const struct load_plan *plan;
-    struct target *targets; /* owned, as the next two */
-    struct connection *connections;
-    struct slot *slots;
-    size_t target_count;
-    uint64_t end_ns; /* UINT64_MAX: no end */
-    atomic_uint_fast64_t begun_count;
-    atomic_uint_fast64_t turn; /* whose question is next */
-    atomic_bool stopped;
-
-    pthread_mutex_t lock;
-    pthread_cond_t idle;
-    size_t active_count;        /* guarded by lock: slots with a call in flight */
-    struct load_result *result; /* guarded by lock until none is active: failure, unreachable, evidence */
-};
+/* A sleeping pacer looks this often whether it is to stop. */
+static const uint64_t NAP_NS_MAX = 100 * NS_PER_MS;
 
 static atomic_bool stop_wanted; /* lock-free: a signal handler sets it */
 
@@ -75,124 +31,36 @@ void load_stop(void)
     atomic_store(&stop_wanted, true);
 }
 
-static uint64_t now_ns(void)
+bool load_is_stopped(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return atomic_load(&stop_wanted);
 }
 
-/* ---- checking ---- */
+bool load_goes_on(const struct load *load)
+{
+    return !atomic_load(&load->stopped) && !atomic_load(&stop_wanted) && !ledger_is_broken(load->ledger);
+}
 
-static void break_promise(struct load *load, const char *evidence)
+void load_note_failure(struct load *load, const struct probed_status *status)
 {
     pthread_mutex_lock(&load->lock);
-    if (load->result->evidence[0] == '\0')
-        snprintf(load->result->evidence, sizeof load->result->evidence, "%s", evidence);
+    if (load->failure.code == PROBED_OK)
+        load->failure = *status;
+    load->unreachable = load->unreachable || status->unreachable;
     pthread_mutex_unlock(&load->lock);
-    atomic_store(&load->stopped, true);
+    if (status->unreachable)
+        atomic_store(&load->stopped, true);
 }
 
-static bool is_earlier(const Probed__V1__Fence *fence, const struct progress *floor)
-{
-    if (fence->epoch == floor->epoch)
-        return fence->generation < floor->generation;
-    return fence->epoch == floor->epoch_before;
-}
-
-static void advance(struct target *target, const Probed__V1__Fence *fence)
-{
-    struct progress *progress = &target->progress;
-
-    pthread_mutex_lock(&target->lock);
-    if (fence->epoch == progress->epoch) {
-        if (fence->generation > progress->generation)
-            progress->generation = fence->generation;
-    } else if (fence->epoch != progress->epoch_before) {
-        progress->epoch_before = progress->epoch;
-        progress->epoch = fence->epoch;
-        progress->generation = fence->generation;
-    }
-    pthread_mutex_unlock(&target->lock);
-}
-
-/* Whether the answer keeps what was promised; why not is in `evidence`. */
-static bool check(const struct slot *slot, const Probed__V1__ProbeResponse *response, char evidence[LOAD_EVIDENCE_SIZE])
-{
-    const char *provider = slot->connection->load->plan->provider;
-
-    if (response->usage == NULL || response->fence == NULL) {
-        snprintf(evidence, LOAD_EVIDENCE_SIZE, "an answer without %s", response->usage == NULL ? "usage" : "fence");
-    } else if (strcasecmp(response->usage->provider, provider) != 0) {
-        snprintf(evidence, LOAD_EVIDENCE_SIZE, "asked for %.64s, answered with %.64s", provider,
-                 response->usage->provider);
-    } else if (response->fence->epoch == 0 || response->fence->generation == 0) {
-        snprintf(evidence, LOAD_EVIDENCE_SIZE, "an answer of epoch %" PRIu64 ", generation %" PRIu64,
-                 response->fence->epoch, response->fence->generation);
-    } else if (response->origin == PROBED__V1__ORIGIN__ORIGIN_UNSPECIFIED ||
-               (unsigned)response->origin >= LOAD_ORIGIN_COUNT) {
-        snprintf(evidence, LOAD_EVIDENCE_SIZE, "an answer of origin %d", (int)response->origin);
-    } else if (is_earlier(response->fence, &slot->floor)) {
-        snprintf(evidence, LOAD_EVIDENCE_SIZE,
-                 "a call begun after an answer of epoch %" PRIx64 ", generation %" PRIu64 " got one of epoch %" PRIx64
-                 ", generation %" PRIu64,
-                 slot->floor.epoch, slot->floor.generation, response->fence->epoch, response->fence->generation);
-    } else {
-        return true;
-    }
-    return false;
-}
-
-/* Reads and checks an answer; its origin. */
-static unsigned take_answer(struct slot *slot, const void *payload, size_t size)
-{
-    unsigned char first[8192];
-    char evidence[LOAD_EVIDENCE_SIZE];
-    ProtobufCMessage *message;
-    struct arena arena;
-    struct status status;
-    unsigned origin = 0;
-
-    arena_init(&arena, first, sizeof first, UNPACKED_SIZE_MAX);
-    status = wire_unpack(&probed__v1__probe_response__descriptor, payload, size, &arena, &message);
-    if (!status_is_ok(&status)) {
-        break_promise(slot->connection->load, status.message);
-    } else {
-        const Probed__V1__ProbeResponse *response = (const Probed__V1__ProbeResponse *)message;
-
-        if (check(slot, response, evidence)) {
-            advance(slot->target, response->fence);
-            origin = response->origin;
-        } else {
-            break_promise(slot->connection->load, evidence);
-        }
-    }
-    arena_fini(&arena);
-    return origin;
-}
-
-/* ---- the loop ---- */
-
-static void answered(void *context, const struct probed_status *status, const void *response, size_t response_size);
-
+/* Whether one more call may begin now; it is counted as begun. */
 static bool may_begin(struct load *load)
 {
-    if (atomic_load(&load->stopped) || atomic_load(&stop_wanted) || now_ns() >= load->end_ns)
+    if (!load_goes_on(load))
         return false;
     return load->plan->call_count == 0 || atomic_fetch_add(&load->begun_count, 1) < load->plan->call_count;
 }
 
-static void note_failure(struct load *load, const struct probed_status *status)
-{
-    pthread_mutex_lock(&load->lock);
-    if (load->result->failure.code == PROBED_OK)
-        load->result->failure = *status;
-    load->result->unreachable = load->result->unreachable || status->unreachable;
-    pthread_mutex_unlock(&load->lock);
-}
-
-/* The slot has nothing more to do. */
+/* A runner or a call in flight less. */
 static void retire(struct load *load)
 {
     pthread_mutex_lock(&load->lock);
@@ -202,172 +70,430 @@ static void retire(struct load *load)
     pthread_mutex_unlock(&load->lock);
 }
 
+/* ---- the closed loop ---- */
+
+static void closed_answered(void *context, const struct probed_status *status, const void *response,
+                            size_t response_size);
+
 /* Begins the slot's next call, or retires it. */
 static void begin_next(struct slot *slot)
 {
-    struct load *load = slot->connection->load;
-    struct probed_call_options options = {.timeout_ms = load->plan->timeout_ms};
+    struct load *load = slot->load;
+    uint64_t now = now_ns();
     struct probed_status status;
 
-    if (!may_begin(load)) {
+    if (now >= load->end_ns || !may_begin(load)) {
         retire(load);
         return;
     }
-    slot->target = &load->targets[atomic_fetch_add_explicit(&load->turn, 1, memory_order_relaxed) % load->target_count];
-    pthread_mutex_lock(&slot->target->lock);
-    slot->floor = slot->target->progress;
-    pthread_mutex_unlock(&slot->target->lock);
-    slot->begun_ns = now_ns();
-    status = probed_call_start(slot->connection->channel, probe_method, slot->target->request,
-                               slot->target->request_size, &options, answered, slot);
+    status = call_begin(slot, now, closed_answered);
     if (status.code != PROBED_OK) {
-        note_failure(load, &status);
+        load_note_failure(load, &status);
+        atomic_store(&load->stopped, true);
         retire(load);
     }
 }
 
-static void answered(void *context, const struct probed_status *status, const void *response, size_t response_size)
+static void closed_answered(void *context, const struct probed_status *status, const void *response,
+                            size_t response_size)
 {
     struct slot *slot = context;
-    struct connection *connection = slot->connection;
-    uint64_t latency_ns = now_ns() - slot->begun_ns;
-    unsigned origin = 0;
 
-    if (status->code == PROBED_OK)
-        origin = take_answer(slot, response, response_size);
-    else
-        note_failure(connection->load, status);
-    pthread_mutex_lock(&connection->lock);
-    histogram_add(&connection->latency, latency_ns);
-    connection->by_code[(unsigned)status->code < LOAD_CODE_COUNT ? status->code : PROBED_UNKNOWN]++;
-    if (status->code == PROBED_OK)
-        connection->by_origin[origin]++;
-    pthread_mutex_unlock(&connection->lock);
+    call_answered(slot, status, response, response_size);
     begin_next(slot);
 }
 
-/* ---- setting up and taking down ---- */
-
-static bool make_target(struct target *target, const struct load_plan *plan, size_t index)
+/* A thread that makes one call at a time, with the slot of its own number. */
+static void *run_caller(void *argument)
 {
-    Probed__V1__ProbeRequest request = PROBED__V1__PROBE_REQUEST__INIT;
-    char key[32];
+    struct runner *runner = argument;
+    struct load *load = runner->load;
 
-    snprintf(key, sizeof key, "probeload-%06zu", plan->key_count == 0 ? 0 : index % plan->key_count);
-    request.home = (char *)(uintptr_t)plan->homes[index / (plan->key_count == 0 ? 1 : plan->key_count)];
-    request.provider = (char *)(uintptr_t)plan->provider;
-    if (plan->key_count > 0)
-        request.api_key = key;
-    pthread_mutex_init(&target->lock, NULL);
-    target->request_size = probed__v1__probe_request__get_packed_size(&request);
-    target->request = malloc(target->request_size + 1);
-    if (target->request != NULL)
-        probed__v1__probe_request__pack(&request, target->request);
-    return target->request != NULL;
+    for (uint64_t now = now_ns(); now < load->end_ns && may_begin(load); now = now_ns())
+        call_make(&load->slots[runner->index], now);
+    retire(load);
+    return NULL;
 }
+
+/* ---- the open loop ---- */
+
+static void give_slot(struct slot *slot)
+{
+    struct load *load = slot->load;
+
+    pthread_mutex_lock(&load->lock);
+    slot->next_free = load->free;
+    load->free = slot;
+    pthread_cond_signal(&load->freed);
+    pthread_mutex_unlock(&load->lock);
+    retire(load);
+}
+
+/* Waits for a slot; NULL: the run is over, or it takes too long. */
+static struct slot *take_slot(struct load *load)
+{
+    struct slot *slot;
+
+    pthread_mutex_lock(&load->lock);
+    while (load->free == NULL && load_goes_on(load) && now_ns() < load->give_up_ns) {
+        struct timespec until = timespec_of(now_ns() + NAP_NS_MAX);
+
+        pthread_cond_timedwait(&load->freed, &load->lock, &until);
+    }
+    slot = load_goes_on(load) && now_ns() < load->give_up_ns ? load->free : NULL;
+    if (slot != NULL) {
+        load->free = slot->next_free;
+        load->active_count++;
+    }
+    pthread_mutex_unlock(&load->lock);
+    return slot;
+}
+
+static void open_answered(void *context, const struct probed_status *status, const void *response, size_t response_size)
+{
+    call_answered(context, status, response, response_size);
+    give_slot(context);
+}
+
+static void sleep_until(const struct load *load, uint64_t due_ns)
+{
+    for (uint64_t now = now_ns(); now < due_ns && load_goes_on(load); now = now_ns()) {
+        struct timespec until = timespec_of(due_ns - now < NAP_NS_MAX ? due_ns : now + NAP_NS_MAX);
+
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    }
+}
+
+static void send_due(struct load *load, uint64_t due_ns)
+{
+    struct slot *slot = take_slot(load);
+    struct probed_status status;
+
+    if (slot == NULL) {
+        if (load_goes_on(load))
+            atomic_fetch_add(&load->unsent_count, 1);
+        return;
+    }
+    status = call_begin(slot, due_ns, open_answered);
+    if (status.code != PROBED_OK) {
+        load_note_failure(load, &status);
+        atomic_fetch_add(&load->unsent_count, 1);
+        give_slot(slot);
+    }
+}
+
+/* Its share of the rate: of a Poisson process, a Poisson process; of equal distances, every thread_count-th. */
+static void *run_pacer(void *argument)
+{
+    struct runner *runner = argument;
+    struct load *load = runner->load;
+    const struct load_plan *plan = load->plan;
+    struct dice dice = {.state = plan->seed + 0x9acE + runner->index};
+    double mean_ns = 1e9 * (double)load->runner_count / plan->rate;
+    double due_ns =
+        plan->constant ? mean_ns * (double)runner->index / (double)load->runner_count : mean_ns * dice_interval(&dice);
+    uint64_t begin_ns = load->measure_from_ns - plan->warm_up_ns;
+
+    prctl(PR_SET_TIMERSLACK, 1UL); /* ns: what it oversleeps would be latency */
+    while (begin_ns + (uint64_t)due_ns < load->end_ns && may_begin(load)) {
+        sleep_until(load, begin_ns + (uint64_t)due_ns);
+        send_due(load, begin_ns + (uint64_t)due_ns);
+        due_ns += plan->constant ? mean_ns : mean_ns * dice_interval(&dice);
+    }
+    retire(load);
+    return NULL;
+}
+
+/* ---- events ---- */
+
+static void hear_event(void *context, const Probed__V1__CredentialEvent *event)
+{
+    struct subscriber *subscriber = context;
+    struct load *load = subscriber->load;
+    uint64_t begun_ns, now = now_ns();
+
+    if (ledger_event_heard(load->ledger, subscriber->index, event, &begun_ns) && begun_ns != 0 &&
+        begun_ns >= load->measure_from_ns)
+        tally_note(load->tally, subscriber->index % load->shard_count, TALLY_EVENT, PROBED_OK, now - begun_ns);
+}
+
+static void hear_gap(void *context, const char *home, const char *reason)
+{
+    struct subscriber *subscriber = context;
+
+    (void)reason;
+    ledger_gap_told(subscriber->load->ledger, subscriber->index, home);
+}
+
+static struct probed_status subscribe_all(struct load *load)
+{
+    const struct load_plan *plan = load->plan;
+    struct probed_status status = {.code = PROBED_OK};
+
+    for (size_t i = 0; status.code == PROBED_OK && i < plan->subscriber_count; i++) {
+        struct subscriber *subscriber = &load->subscribers[i];
+        struct probed_subscriber_options options = {.url = plan->events_url,
+                                                    .homes = plan->homes,
+                                                    .home_count = plan->home_count,
+                                                    .on_event = hear_event,
+                                                    .on_gap = hear_gap,
+                                                    .context = subscriber};
+
+        subscriber->load = load;
+        subscriber->index = i;
+        status = probed_subscriber_open(&options, &subscriber->handle);
+    }
+    for (size_t i = 0; status.code == PROBED_OK && i < plan->subscriber_count; i++) {
+        status = probed_subscriber_connect(load->subscribers[i].handle, CONNECT_MS_MAX);
+        ledger_subscriber_listens(load->ledger, i);
+    }
+    return status;
+}
+
+/* ---- setting up ---- */
 
 static struct probed_status no_memory(void)
 {
     return (struct probed_status){.code = PROBED_RESOURCE_EXHAUSTED, .message = "no memory for the load"};
 }
 
-static struct probed_status make_targets(struct load *load)
+static struct probed_status make_parts(struct load *load)
 {
     const struct load_plan *plan = load->plan;
 
-    load->target_count = plan->home_count * (plan->key_count == 0 ? 1 : plan->key_count);
-    load->targets = calloc(load->target_count, sizeof *load->targets);
-    for (size_t i = 0; load->targets != NULL && i < load->target_count; i++) {
-        if (!make_target(&load->targets[i], plan, i))
-            return no_memory();
-    }
-    return load->targets != NULL ? (struct probed_status){.code = PROBED_OK} : no_memory();
+    load->shard_count = plan->in_flight < SHARD_COUNT_MAX ? plan->in_flight : SHARD_COUNT_MAX;
+    load->ledger = ledger_create(plan);
+    load->tally = tally_create(load->shard_count);
+    load->channels = calloc(plan->connection_count, sizeof *load->channels);
+    load->subscribers = calloc(plan->subscriber_count + 1, sizeof *load->subscribers);
+    load->slots = calloc(plan->in_flight, sizeof *load->slots);
+    load->runners = calloc(plan->thread_count + 1, sizeof *load->runners);
+    if (load->ledger == NULL || load->tally == NULL || load->channels == NULL || load->subscribers == NULL ||
+        load->slots == NULL || load->runners == NULL ||
+        (plan->spread == LOAD_ZIPF && !zipf_init(&load->zipf, plan->home_count, plan->zipf_exponent)))
+        return no_memory();
+    return (struct probed_status){.code = PROBED_OK};
 }
 
 static struct probed_status connect_all(struct load *load)
 {
-    struct probed_channel_options options = {.url = load->plan->url};
+    const struct load_plan *plan = load->plan;
+    struct probed_channel_options options = {.url = plan->url, .calls_max = (uint32_t)plan->in_flight};
     struct probed_status status = {.code = PROBED_OK};
 
-    load->connections = calloc(load->plan->connection_count, sizeof *load->connections);
-    if (load->connections == NULL)
-        return no_memory();
-    options.calls_max = (uint32_t)load->plan->in_flight;
-    for (size_t i = 0; status.code == PROBED_OK && i < load->plan->connection_count; i++) {
-        load->connections[i].load = load;
-        pthread_mutex_init(&load->connections[i].lock, NULL);
-        status = probed_channel_open(&options, &load->connections[i].channel);
-    }
-    for (size_t i = 0; status.code == PROBED_OK && i < load->plan->connection_count; i++)
-        status = probed_channel_connect(load->connections[i].channel, CONNECT_MS_MAX);
+    for (size_t i = 0; status.code == PROBED_OK && i < plan->connection_count; i++)
+        status = probed_channel_open(&options, &load->channels[i]);
+    for (size_t i = 0; status.code == PROBED_OK && i < plan->connection_count; i++)
+        status = probed_channel_connect(load->channels[i], CONNECT_MS_MAX);
     return status;
 }
 
-static struct probed_status begin_all(struct load *load)
+static void make_slots(struct load *load)
 {
-    load->slots = calloc(load->plan->in_flight, sizeof *load->slots);
-    if (load->slots == NULL)
-        return no_memory();
-    load->active_count = load->plan->in_flight;
     for (size_t i = 0; i < load->plan->in_flight; i++) {
-        load->slots[i].connection = &load->connections[i % load->plan->connection_count];
-        begin_next(&load->slots[i]);
+        struct slot *slot = &load->slots[i];
+
+        slot->load = load;
+        slot->channel = load->channels[i % load->plan->connection_count];
+        slot->shard = i % load->shard_count;
+        slot->dice.state = load->plan->seed + 0x51a7 * (i + 1);
+        slot->next_free = load->free;
+        load->free = slot;
     }
-    return (struct probed_status){.code = PROBED_OK};
 }
 
-static void wait_until_idle(struct load *load)
+static void make_locks(struct load *load)
 {
-    pthread_mutex_lock(&load->lock);
-    while (load->active_count > 0)
-        pthread_cond_wait(&load->idle, &load->lock);
-    pthread_mutex_unlock(&load->lock);
-}
+    pthread_condattr_t monotonic;
 
-static void add_up(const struct load *load, struct load_result *result)
-{
-    for (size_t i = 0; i < load->plan->connection_count; i++) {
-        const struct connection *connection = &load->connections[i];
-
-        histogram_merge(&result->latency, &connection->latency);
-        for (size_t code = 0; code < LOAD_CODE_COUNT; code++)
-            result->by_code[code] += connection->by_code[code];
-        for (size_t origin = 0; origin < LOAD_ORIGIN_COUNT; origin++)
-            result->by_origin[origin] += connection->by_origin[origin];
-    }
+    pthread_mutex_init(&load->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&load->idle, &monotonic);
+    pthread_cond_init(&load->freed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 static void take_down(struct load *load)
 {
-    for (size_t i = 0; load->connections != NULL && i < load->plan->connection_count; i++)
-        probed_channel_close(load->connections[i].channel);
-    for (size_t i = 0; load->targets != NULL && i < load->target_count; i++)
-        free(load->targets[i].request);
+    for (size_t i = 0; load->subscribers != NULL && i < load->plan->subscriber_count; i++)
+        probed_subscriber_close(load->subscribers[i].handle);
+    for (size_t i = 0; load->channels != NULL && i < load->plan->connection_count; i++)
+        probed_channel_close(load->channels[i]);
+    zipf_fini(&load->zipf);
+    free(load->runners);
     free(load->slots);
-    free(load->connections);
-    free(load->targets);
+    free(load->subscribers);
+    free(load->channels);
+    ledger_destroy(load->ledger);
+    pthread_cond_destroy(&load->freed);
+    pthread_cond_destroy(&load->idle);
+    pthread_mutex_destroy(&load->lock);
 }
 
-struct probed_status load_run(const struct load_plan *plan, struct load_result *result_out)
-{
-    struct load load = {
-        .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER, .result = result_out};
-    struct probed_status status;
-    uint64_t begin_ns;
+/* ---- running ---- */
 
-    memset(result_out, 0, sizeof *result_out);
-    status = make_targets(&load);
+static uint64_t backlog_of(const struct load_plan *plan)
+{
+    if (plan->duration_ns < BACKLOG_S_MIN * NS_PER_S)
+        return BACKLOG_S_MIN * NS_PER_S;
+    return plan->duration_ns < BACKLOG_S_MAX * NS_PER_S ? plan->duration_ns : BACKLOG_S_MAX * NS_PER_S;
+}
+
+static void set_times(struct load *load)
+{
+    const struct load_plan *plan = load->plan;
+
+    load->measure_from_ns = now_ns() + plan->warm_up_ns;
+    load->end_ns = plan->duration_ns == 0 ? UINT64_MAX : load->measure_from_ns + plan->duration_ns;
+    load->give_up_ns = plan->duration_ns == 0 ? UINT64_MAX : load->end_ns + backlog_of(plan);
+}
+
+/* Those that could be started; the rest retires at once. */
+static void start_runners(struct load *load, void *(*run)(void *argument))
+{
+    load->runner_count = load->plan->thread_count;
+    for (size_t i = 0; i < load->plan->thread_count; i++) {
+        struct runner *runner = &load->runners[i];
+        int error;
+
+        *runner = (struct runner){.load = load, .index = i};
+        error = pthread_create(&runner->thread, NULL, run, runner);
+        if (error != 0) {
+            struct probed_status status = {.code = PROBED_RESOURCE_EXHAUSTED};
+
+            snprintf(status.message, sizeof status.message, "cannot start a thread: %s", strerror(error));
+            load_note_failure(load, &status);
+            atomic_store(&load->stopped, true);
+            runner->load = NULL;
+            retire(load);
+        }
+    }
+}
+
+static void begin_all(struct load *load)
+{
+    const struct load_plan *plan = load->plan;
+
+    if (plan->rate > 0 || plan->thread_count > 0) {
+        load->active_count = plan->thread_count;
+        start_runners(load, plan->rate > 0 ? run_pacer : run_caller);
+        return;
+    }
+    load->active_count = plan->in_flight;
+    for (size_t i = 0; i < plan->in_flight; i++)
+        begin_next(&load->slots[i]);
+}
+
+static uint64_t interval_of(const struct load_plan *plan)
+{
+    uint64_t fine = plan->duration_ns != 0 && plan->duration_ns <= 30 * NS_PER_S ? NS_PER_S / 4 : NS_PER_S;
+
+    return plan->duration_ns / WATCH_ROW_COUNT > fine ? plan->duration_ns / WATCH_ROW_COUNT : fine;
+}
+
+/* The interval that ends now, as a row and as news; nothing is counted while it warms up, and a rest too short for a
+ * rate of its own has no row. */
+static void tell(struct load *load, const struct load_watcher *watcher, uint64_t since_ns, uint64_t now)
+{
+    static const struct tally_row nothing;
+    uint64_t from_ns = since_ns > load->measure_from_ns ? since_ns : load->measure_from_ns;
+    struct load_progress progress = {.row = &nothing,
+                                     .elapsed_s = ((double)now - (double)load->measure_from_ns) / 1e9,
+                                     .call_count = atomic_load(&load->counted_count),
+                                     .failed_count = atomic_load(&load->failed_count)};
+
+    if (now > from_ns && (now - from_ns > interval_of(load->plan) / ROW_SHARE_MIN || since_ns <= load->measure_from_ns))
+        progress.row = tally_cut(load->tally, progress.elapsed_s, (double)(now - from_ns) / 1e9);
+    if (watcher != NULL && watcher->tick != NULL)
+        watcher->tick(watcher->context, &progress);
+}
+
+/* Until nobody is active any more, telling at each interval; the moment when that was. */
+static uint64_t watch(struct load *load, const struct load_watcher *watcher)
+{
+    uint64_t interval_ns = interval_of(load->plan), since_ns = load->measure_from_ns - load->plan->warm_up_ns, now;
+    bool active = true;
+
+    while (active) {
+        uint64_t next_ns = since_ns + interval_ns;
+        struct timespec until;
+        int error = 0;
+
+        if (since_ns < load->measure_from_ns && next_ns > load->measure_from_ns)
+            next_ns = load->measure_from_ns;
+        until = timespec_of(next_ns);
+        pthread_mutex_lock(&load->lock);
+        while (load->active_count > 0 && error == 0)
+            error = pthread_cond_timedwait(&load->idle, &load->lock, &until);
+        active = load->active_count > 0;
+        pthread_mutex_unlock(&load->lock);
+        now = now_ns();
+        tell(load, watcher, since_ns, now);
+        since_ns = now;
+    }
+    return since_ns;
+}
+
+static void join_runners(struct load *load)
+{
+    for (size_t i = 0; i < load->runner_count; i++) {
+        if (load->runners[i].load != NULL)
+            pthread_join(load->runners[i].thread, NULL);
+    }
+}
+
+static void conclude(struct load *load, uint64_t idle_ns, struct load_result *result)
+{
+    *result = (struct load_result){.tally = load->tally, .sum = tally_add_up(load->tally)};
+    result->checked = ledger_counts(load->ledger);
+    result->elapsed_ns = idle_ns > load->measure_from_ns ? idle_ns - load->measure_from_ns : 0;
+    result->unsent_count = atomic_load(&load->unsent_count);
+    result->unreachable = load->unreachable;
+    result->failure = load->failure;
+    ledger_evidence(load->ledger, result->evidence);
+}
+
+struct probed_status load_run(const struct load_plan *plan, const struct load_watcher *watcher,
+                              struct load_result *result_out)
+{
+    struct load load = {.plan = plan};
+    struct probed_status status;
+    uint64_t idle_ns;
+
+    make_locks(&load);
+    status = make_parts(&load);
     if (status.code == PROBED_OK)
         status = connect_all(&load);
-    begin_ns = now_ns();
-    load.end_ns = plan->duration_ns == 0 ? UINT64_MAX : begin_ns + plan->duration_ns;
     if (status.code == PROBED_OK)
-        status = begin_all(&load);
-    if (status.code == PROBED_OK) {
-        wait_until_idle(&load);
-        result_out->elapsed_ns = now_ns() - begin_ns;
-        add_up(&load, result_out);
+        status = subscribe_all(&load);
+    if (status.code != PROBED_OK) {
+        take_down(&load);
+        tally_destroy(load.tally);
+        return status;
     }
+    make_slots(&load);
+    set_times(&load);
+    begin_all(&load);
+    idle_ns = watch(&load, watcher);
+    join_runners(&load);
+    if (!load.unreachable && !ledger_is_broken(load.ledger))
+        (void)ledger_settle(load.ledger, now_ns() + SETTLE_S_MAX * NS_PER_S); /* the ledger keeps the evidence */
+    conclude(&load, idle_ns, result_out);
     take_down(&load);
     return status;
+}
+
+void load_result_fini(struct load_result *result)
+{
+    tally_destroy(result->tally);
+    result->tally = NULL;
+    result->sum = NULL;
+}
+
+double load_result_rate(const struct load_result *result)
+{
+    uint64_t count = result->sum->probes.count + result->sum->kinds[TALLY_INVALIDATED].count;
+
+    return result->elapsed_ns == 0 ? 0 : (double)count * 1e9 / (double)result->elapsed_ns;
 }
