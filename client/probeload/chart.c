@@ -1,5 +1,5 @@
 /* Two panels under the figures: on the left latency by percentile, where each step to the right is another nine; on the
- * right throughput and latency over time.  Latencies are on a logarithmic scale: both a hit and a stall must be seen. */
+ * right throughput and latency over time.  Latencies have a logarithmic scale: a hit and a stall must both be seen. */
 #include "client/probeload/chart.h"
 
 #include <inttypes.h>

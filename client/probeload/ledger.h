@@ -1,7 +1,7 @@
 /* What was promised, and what was answered: the checks that run while the load does.
  *
- * A call is entered when it begins, with all that was known then, and again when it is answered.  From these two moments
- * alone, whatever happened in between and on whichever thread:
+ * A call is entered when it begins, with all that was known then, and again when it is answered.  From these two
+ * moments alone, whatever happened in between and on whichever thread:
  *
  *   - an answer is for the home, provider and api_key asked: its worker signed it (statement.h);
  *   - no call that began after an answer of some generation, for the same question, gets one of an earlier generation;

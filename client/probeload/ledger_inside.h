@@ -1,4 +1,4 @@
-/* The ledger's books, for its two files: ledger.c keeps the probes', ledger_news.c those of invalidations and events. */
+/* The ledger's books, for its two files: ledger.c keeps the probes', ledger_news.c the invalidations' and events'. */
 #ifndef CLIENT_PROBELOAD_LEDGER_INSIDE_H
 #define CLIENT_PROBELOAD_LEDGER_INSIDE_H
 

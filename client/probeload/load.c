@@ -15,8 +15,9 @@ enum {
     /* How long an open loop sends what was due before its end: as long again, within these. */
     BACKLOG_S_MIN = 1,
     BACKLOG_S_MAX = 10,
-    /* How long a subscriber has to hear of the last change, or of the gap: heartbeats come each second by default. */
-    SETTLE_S_MAX = 10,
+    /* How many heartbeats a subscriber has to hear of the last change, or of the gap: four tell it. */
+    SETTLE_BEAT_COUNT = 6,
+    SETTLE_S_MIN = 1,
     WATCH_ROW_COUNT = 4000,
     ROW_SHARE_MIN = 5, /* a fifth of an interval */
 };
@@ -225,6 +226,21 @@ static void hear_gap(void *context, const char *home, const char *reason)
     ledger_gap_told(subscriber->load->ledger, subscriber->index, home);
 }
 
+static void hear_beat(void *context, const Probed__V1__Heartbeat *heartbeat)
+{
+    struct subscriber *subscriber = context;
+
+    atomic_store_explicit(&subscriber->load->beat_ms, heartbeat->interval_ms, memory_order_relaxed);
+}
+
+/* How long what was published last may take to be heard, or to be missed. */
+static uint64_t settle_ns(const struct load *load)
+{
+    uint64_t beats_ns = SETTLE_BEAT_COUNT * NS_PER_MS * atomic_load(&load->beat_ms);
+
+    return beats_ns > SETTLE_S_MIN * NS_PER_S ? beats_ns : SETTLE_S_MIN * NS_PER_S;
+}
+
 static struct probed_status subscribe_all(struct load *load)
 {
     const struct load_plan *plan = load->plan;
@@ -237,6 +253,7 @@ static struct probed_status subscribe_all(struct load *load)
                                                     .home_count = plan->home_count,
                                                     .on_event = hear_event,
                                                     .on_gap = hear_gap,
+                                                    .on_heartbeat = hear_beat,
                                                     .context = subscriber};
 
         subscriber->load = load;
@@ -478,7 +495,7 @@ struct probed_status load_run(const struct load_plan *plan, const struct load_wa
     idle_ns = watch(&load, watcher);
     join_runners(&load);
     if (!load.unreachable && !ledger_is_broken(load.ledger))
-        (void)ledger_settle(load.ledger, now_ns() + SETTLE_S_MAX * NS_PER_S); /* the ledger keeps the evidence */
+        (void)ledger_settle(load.ledger, now_ns() + settle_ns(&load)); /* the ledger keeps the evidence */
     conclude(&load, idle_ns, result_out);
     take_down(&load);
     return status;

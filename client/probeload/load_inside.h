@@ -59,6 +59,7 @@ struct load {
     atomic_uint_fast64_t turn; /* whose question is next */
     atomic_uint_fast64_t counted_count, failed_count, unsent_count;
     atomic_bool stopped;
+    atomic_uint_least32_t beat_ms; /* the interval of the heartbeats that subscribers hear; 0: none yet */
 
     pthread_mutex_t lock;
     pthread_cond_t idle;  /* nobody is active */

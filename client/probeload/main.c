@@ -1,5 +1,5 @@
-/* probeload: loads a daemon, measures it, and checks what it answers.  options.c understands the command line, load.c is
- * the engine, ledger.c the checks, report.c and chart.c tell. */
+/* probeload: loads a daemon, measures it, and checks what it answers.  options.c understands the command line, load.c
+ * is the engine, ledger.c has the checks, report.c and chart.c tell. */
 #include "client/probeload/chart.h"
 #include "client/probeload/options.h"
 #include "client/probeload/report.h"

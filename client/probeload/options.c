@@ -167,6 +167,22 @@ static void add_home(struct options *options, const char *home, struct argp_stat
     options->homes[options->plan.home_count++] = home;
 }
 
+/* As the daemon reads it, and as a worker is asked for it: without blanks around it, in lower case. */
+static const char *normalise_provider(char *provider)
+{
+    char *end;
+
+    provider += strspn(provider, " \t\r\n");
+    for (end = provider + strlen(provider); end > provider && strchr(" \t\r\n", end[-1]) != NULL; end--)
+        continue;
+    *end = '\0';
+    for (char *at = provider; *at != '\0'; at++) {
+        if (*at >= 'A' && *at <= 'Z')
+            *at = (char)(*at - 'A' + 'a');
+    }
+    return provider;
+}
+
 static void add_provider(struct options *options, const char *provider, struct argp_state *state)
 {
     if (options->plan.provider_count == OPTIONS_PROVIDER_COUNT_MAX)
@@ -268,7 +284,7 @@ static error_t parse_what(int key, char *argument, struct options *options, stru
         add_home(options, argument, state);
         break;
     case KEY_PROVIDER:
-        add_provider(options, argument, state);
+        add_provider(options, normalise_provider(argument), state);
         break;
     case KEY_API_KEYS:
         plan->key_count = (size_t)parse_count(state, "--api-key-count", argument, 1, KEY_COUNT_MAX);

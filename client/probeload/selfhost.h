@@ -1,4 +1,5 @@
-/* A daemon of our own for one run: a fresh folder in $TMPDIR, homes in it, probed with probeload's worker, and nothing left after.
+/* A daemon of our own for one run: a fresh folder in $TMPDIR, homes in it, probed with probeload's worker, and nothing
+ * left after.
  *
  * Start it before the first nng call: it forks.  The daemon ends with us, however we end.
  * Ownership: start gives, stop takes.  Threads: one. */

@@ -57,8 +57,8 @@ static json_int_t number_of(const json_t *report, const char *group, const char 
 START_TEST(a_mixed_load_finds_every_promise_kept)
 {
     struct child_result result =
-        run("--homes", "3", "--provider", "openrouter", "--provider", "anthropic", "--api-key-count", "3", "--spread",
-            "zipf", "--in-flight", "32", "--connections", "2", "--refresh", "0.01", "--invalidate", "0.002",
+        run("--homes", "3", "--provider", "openrouter", "--provider", " AnthroPic\n", "--api-key-count", "3",
+            "--spread", "zipf", "--in-flight", "32", "--connections", "2", "--refresh", "0.01", "--invalidate", "0.002",
             "--subscribers", "2", "--count", "20000", "--json");
     json_t *report = json_loads(result.out, 0, NULL);
 

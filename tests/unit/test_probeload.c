@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,15 +199,18 @@ END_TEST
 
 /* ---- stalls ---- */
 
-/* 400 ms without an answer, in a second of a call each millisecond: the open loop's latencies have it, since two in
- * five calls were due meanwhile. */
+/* 400 ms without an answer, in a second of calls at equal distances: the open loop's latencies have it, since two in
+ * five calls were due meanwhile, whether they could be sent (many in flight) or had to wait for it (one). */
+static const char *const in_flights[] = {"4096", "1"};
+
 START_TEST(a_stall_is_in_every_latency_that_it_delayed)
 {
     json_t *report;
 
     start_liar("stall");
-    report = report_of(run("--rate", "1000", "--arrivals", "constant", "--duration", "1", "--json"), 0);
-    ck_assert(number_of(report, NULL, "calls") == 1000);
+    report = report_of(
+        run("--rate", "500", "--arrivals", "constant", "--duration", "1", "--in-flight", in_flights[_i], "--json"), 0);
+    ck_assert(number_of(report, NULL, "calls") == 500);
     ck_assert(number_of(report, "latency_ms", "max") >= 390);
     ck_assert(number_of(report, "latency_ms", "p90") >= 290);
     json_decref(report);
@@ -300,6 +304,44 @@ START_TEST(a_pipe_gets_no_line_of_progress)
 }
 END_TEST
 
+/* All that it writes to a terminal, its output and its errors. */
+static void run_on_terminal(const char *const *words, char *out, size_t size)
+{
+    char program[256];
+    size_t used = 0;
+    int terminal;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        snprintf(program, sizeof program, "%s/probeload", child_bin_directory());
+        putenv(connect_setting);
+        execv(program, (char *const *)(uintptr_t)words);
+        _exit(127);
+    }
+    for (ssize_t got = 1; got > 0; used += (size_t)(got > 0 ? got : 0))
+        got = read(terminal, out + used, size - 1 - used);
+    out[used] = '\0';
+    close(terminal);
+    ck_assert_int_eq(child_end(pid, 0), 0);
+}
+
+START_TEST(a_terminal_gets_one_line_redrawn)
+{
+    static char out[1 << 16];
+    const char *line;
+
+    run_on_terminal((const char *const[]){"probeload", "--home", "/h", "--duration", "0.6", "--warm-up", "0.6", NULL},
+                    out, sizeof out);
+    ck_assert_ptr_nonnull(strstr(out, "\r  warming up, "));
+    line = strstr(out, "/s  p50 ");
+    ck_assert_msg(line != NULL, "%s", out);
+    line = strstr(line, "\033[K\r");
+    ck_assert_msg(line != NULL, "%s", out);
+    ck_assert_msg(strstr(line, "\r\033[K16 in flight") != NULL, "%s", out); /* it is taken away for the report */
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_a_failure)
 {
     expect(run("--count", "10", "--svg", "/nowhere/run.svg"), EXIT_FAILED, "", "/nowhere/run.svg: No such file");
@@ -385,13 +427,14 @@ int main(void)
     tcase_add_test(runs, hgrm_is_as_hdrhistogram_writes_it);
     tcase_add_test(runs, the_drawing_is_whole_and_has_the_figures);
     tcase_add_test(runs, a_pipe_gets_no_line_of_progress);
+    tcase_add_test(runs, a_terminal_gets_one_line_redrawn);
     tcase_add_test(runs, what_cannot_be_written_is_a_failure);
     tcase_add_test(runs, warming_up_does_not_count);
     tcase_add_test(runs, a_limit_is_found_and_its_steps_are_told);
     tcase_add_loop_test(runs, wrong_usage_exits_2, 0, sizeof wrong_usages / sizeof wrong_usages[0]);
     tcase_add_test(promises, who_keeps_every_promise_is_found_to);
     tcase_add_loop_test(promises, each_broken_promise_is_noticed_and_told, 0, sizeof lies / sizeof lies[0]);
-    tcase_add_test(promises, a_stall_is_in_every_latency_that_it_delayed);
+    tcase_add_loop_test(promises, a_stall_is_in_every_latency_that_it_delayed, 0, 2);
     tcase_add_test(promises, a_closed_loop_hides_it);
     tcase_add_test(promises, what_was_due_and_could_not_be_sent_is_told);
     suite_add_tcase(suite, runs);
