@@ -131,9 +131,9 @@ static void print_checks(FILE *out, const struct load_result *result)
 
     fprintf(out,
             "  checked %" PRIu64 " answers, %" PRIu64 " of them signed, %" PRIu64 " invalidations, %" PRIu64
-            " events, %" PRIu64 " gaps: %s\n",
+            " events, %" PRIu64 " gap%s: %s\n",
             checked->answers, checked->answers_signed, checked->invalidations, checked->events, checked->gaps,
-            result->evidence[0] != '\0' ? "A PROMISE WAS BROKEN" : "every promise kept");
+            plural(checked->gaps), result->evidence[0] != '\0' ? "A PROMISE WAS BROKEN" : "every promise kept");
 }
 
 static void print_limit(FILE *out, const struct limit_report *limit)

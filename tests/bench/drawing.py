@@ -2,7 +2,7 @@
 import html
 import math
 
-from harness import spread
+from harness import quiet, spread
 
 WIDTH, HEIGHT = 1080, 700
 COLOURS = {"echo": "#b2bec3", "pack": "#636e72", "grpc_callback": "#e17055", "grpc_async": "#fdcb6e",
@@ -87,7 +87,8 @@ def draw(data):
            f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#ffffff"/>',
            text(36, 42, "A Probe answered at once, beside the transport alone and gRPC", "title"),
            text(36, 64, f"{about['machine']}; medians of {about['rounds']} interleaved rounds, "
-                "least to greatest as lines", "small")]
+                f"least to greatest as lines{'' if quiet(about) else '; the machine was not quiet: a draft'}",
+                "small")]
     place = 36
     for name in COLOURS:
         if name in next(iter(closed["rows"].values())):

@@ -64,6 +64,11 @@ def machine():
     return f"{model}, {len(os.sched_getaffinity(0))} CPUs, {memory_gib:.1f} GiB, {system}, Linux {platform.release()}"
 
 
+def quiet(about):
+    """Whether nobody else had much to do when the run began."""
+    return float(about["load_before"]) < 0.5
+
+
 def version_of(package):
     run = subprocess.run(["dpkg-query", "--show", "--showformat=${Version}", package], capture_output=True, text=True)
     return run.stdout.strip() if run.returncode == 0 else "absent"

@@ -2,7 +2,7 @@
 missing in the data is missing on the page."""
 import pathlib
 
-from harness import median, ratios, spread
+from harness import median, quiet, ratios, spread
 
 VARIANTS = {
     "echo": "(a) bare nng echo",
@@ -275,7 +275,7 @@ def profile_page(profiles):
 
 def page(data, reasons):
     about = data["about"]
-    quiet = [] if float(about["load_before"]) < 0.5 else [
+    warning = [] if quiet(about) else [
         "**The machine was not quiet.** These figures are a draft: what others did is in them.", ""]
     lines = ["# What was measured", "",
              "Written by `scripts/bench`; run it again and it is written anew. Everything here is from one run, server "
@@ -289,7 +289,7 @@ def page(data, reasons):
              "its own.",
              f"- **CPUs**: nng's threads of the servers on CPU {about['server_cpu']}, the nng client's on CPU "
              f"{about['client_cpu']}, where nothing else is said; gRPC where it was fastest.", "",
-             "![Calls a second and p99](results.svg)", ""] + quiet
+             "![Calls a second and p99](results.svg)", ""] + warning
     lines += goals_page(goals_of(data))
     if reasons:
         lines += [reasons.rstrip(), ""]

@@ -204,7 +204,8 @@ def warm_many(bench):
                                                                providers=MANY))
             keyed = lean(bench, daemon.url, homes, 64, refresh=1, keys=MANY)
             rows.append({"keyed": keyed["rate"], "pool": pool["rate"], "pack": pack["rate"], "warm": warm["rate"],
-                         "p99": warm["p99"], "joined": warm["joined"] / warm["calls"], "switches": warm["switches_per_call"],
+                         "p99": warm["p99"], "joined": warm["joined"] / warm["calls"],
+                         "switches": warm["switches_per_call"],
                          "cpu_s_per_100k": warm["cpu_s_per_100k"]})
     for row in rows:
         row["ratio"] = row["warm"] * (1 / row["pack"] + 1 / row["pool"])
