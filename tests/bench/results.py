@@ -68,8 +68,6 @@ def closed_goals(closed):
                             {"rate": 2.2, "p99": 0.6, "cpu_s_per_100k": 0.5, "memory": 0.35})
         goals += grpc_goals(rows, costs, "grpc_async", {"rate": 1.25, "p99": 1.2, "cpu_s_per_100k": 0.85, "one": 1.0})
     if at_64:
-        goals.append(Goal("the daemon's placement of nng's threads to none, 64 in flight: calls/s",
-                          ratios(at_64["probed"], at_64["probed_any"], "rate"), 2, True))
         goals.append(Goal("context switches of the daemon a hit, 64 in flight",
                           of_rows(at_64["probed"], "switches_per_call"), 0.1))
     if "ipc 1" in rows:
@@ -82,6 +80,9 @@ def goals_of(data):
     """Every goal that the data have figures for."""
     goals = closed_goals(data["closed_loop"]) if "closed_loop" in data else []
     rows = data.get
+    if rows("placement"):
+        goals.append(Goal("the daemon's placement of nng's threads to none, 64 in flight, lean client: calls/s",
+                          of_rows(data["placement"], "probed_ratio"), 2, True))
     if rows("hits_beside_misses"):
         goals.append(Goal("hits while misses keep every worker busy, p99, to hits alone",
                           of_rows(data["hits_beside_misses"], "ratio"), 1.5))
@@ -183,6 +184,15 @@ def list_of(title, rows, columns):
 
 def lease_page(data):
     lines = []
+    if "placement" in data:
+        lines += list_of("Where the server's nng threads run: 64 in flight, the client anywhere, calls/s",
+                         data["placement"], [
+            ("(d), `server.nng_cpu` auto", "probed_one", ""), ("(d), any", "probed_any", ""),
+            ("(d), auto to any", "probed_ratio", ""),
+            ("(b), on one CPU, with the task threads that nng starts here", "here_one", ""),
+            ("(b), anywhere", "here_any", ""), ("(b), on one CPU to anywhere", "here_ratio", ""),
+            ("(b), on one CPU, with the 16 task threads that nng 1.5.2 starts from 8 CPUs on", "large_one", ""),
+            ("(b), the same, anywhere", "large_any", ""), ("(b), the same, on one CPU to anywhere", "large_ratio", "")])
     if "warm_one_at_a_time" in data:
         lines += list_of("A warm probe, one at a time (worker 0 ms), p50", data["warm_one_at_a_time"], [
             ("(e) one round trip over a socketpair, by a thread that is woken for it", "round_trip", " µs"),

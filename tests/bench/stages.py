@@ -30,13 +30,14 @@ class Variant:
         self.server, self.addresses, self.measure = server, addresses, measure
 
 
-def nng_server(bench, stack, mode, cpu):
+def nng_server(bench, stack, mode, cpu, environment=None):
     """bench-server on ipc and on tcp: a process each."""
     servers, addresses = {}, {}
+    name = f"{mode}-{cpu}{'-more' if environment else ''}"
     for transport in TRANSPORTS:
-        url = (f"ipc://{bench.folder}/{mode}-{cpu}.sock" if transport == "ipc"
-               else f"tcp://127.0.0.1:{free_port()}")
-        servers[transport] = stack.enter_context(Program([bench.program("bench-server"), mode, url, cpu]))
+        url = f"ipc://{bench.folder}/{name}.sock" if transport == "ipc" else f"tcp://127.0.0.1:{free_port()}"
+        servers[transport] = stack.enter_context(
+            Program([bench.program("bench-server"), mode, url, cpu], environment=environment))
         addresses[transport] = url
         await_address(url)
     return servers, addresses
@@ -163,6 +164,32 @@ def closed_loop(bench, with_grpc, in_flights=IN_FLIGHT, transports=TRANSPORTS, d
                         bench, one, lambda: variant.measure("ipc", in_flight))
         choices = {name: variant.choice for name, variant in variants.items() if hasattr(variant, "choice")}
     return {"rows": rows, "costs": costs, "grpc": choices}
+
+
+PROCESSORS = 8  # of which nng 1.5.2 starts sixteen task threads, its most
+
+
+def placement(bench):
+    """(d) and (b), 64 in flight, with the server's nng threads on one CPU and anywhere, and a client that is not kept
+    anywhere either; (b) also with the task threads that nng starts on a machine of 8 CPUs and more."""
+    rows, home = [], bench.home("home")
+    library = next(bench.build.rglob("libbench-processors.so"))
+    environment = {"LD_PRELOAD": str(library), "BENCH_PROCESSORS": str(PROCESSORS)}
+    with contextlib.ExitStack() as stack:
+        urls = {}
+        for name, more in (("here", None), ("large", environment)):
+            for where, cpu in (("one", bench.server_cpu), ("any", "any")):
+                urls[f"{name}_{where}"] = nng_server(bench, stack, "pack", cpu, more)[1]["ipc"]
+        for where, cpu in (("one", "auto"), ("any", "any")):
+            daemon = stack.enter_context(probed(bench, f"placement-{where}", STEADY, cpu))
+            urls[f"probed_{where}"] = daemon.url
+            lean(bench, daemon.url, [home], seconds=0.1)
+        for _ in range(bench.rounds):
+            rows.append({name: lean(bench, url, [home], 64, nng_cpu="any")["rate"] for name, url in urls.items()})
+    for row in rows:
+        for name in ("probed", "here", "large"):
+            row[f"{name}_ratio"] = row[f"{name}_one"] / row[f"{name}_any"]
+    return rows
 
 
 # ---- leases ----
