@@ -324,7 +324,8 @@ static bool check_times(struct ledger *ledger, const struct ledger_call *call,
     else if (statement->started_ns < call->worker_from_ns)
         ledger_break_call(ledger, call, "Probe",
                           "an Invalidate that began at %.6f s had been answered, or its event "
-                          "heard, and the answer's worker, pid %d, was started at %.6f s (generation %" PRIu64 ")",
+                          "heard, and the answer's worker, pid %" PRId64 ", was started at %.6f s (generation %" PRIu64
+                          ")",
                           (double)call->worker_from_ns / 1e9, statement->pid, (double)statement->started_ns / 1e9,
                           response->fence->generation);
     else if (fresh && statement->answered_ns < call->begun_ns)

@@ -71,6 +71,7 @@ struct probed_status limit_find(const struct load_plan *plan, const struct load_
         if (step->kept || report->rate == 0 || result.evidence[0] != '\0') {
             load_result_fini(&best);
             best = result;
+            report->result_rate = step->rate;
         } else {
             load_result_fini(&result);
         }

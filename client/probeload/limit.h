@@ -31,7 +31,8 @@ struct limit_step {
 
 struct limit_report {
     uint64_t p99_ns_max;
-    double rate; /* the highest that was kept; 0: none */
+    double rate;        /* the highest that was kept; 0: none */
+    double result_rate; /* of the run whose result is given */
     struct limit_step steps[LIMIT_STEP_COUNT_MAX];
     size_t step_count;
 };

@@ -124,8 +124,8 @@ static enum load_exit run(const struct options *options, struct load_plan plan)
         complain(status.message, "");
         return status.unreachable ? LOAD_UNREACHABLE : LOAD_FAILED;
     }
-    if (limit.rate > 0)
-        plan.rate = limit.rate; /* what the result is of */
+    if (options->limit_p99_ns != 0)
+        plan.rate = limit.result_rate; /* for the report: what the result is of */
     exit_status = conclude(options, &report);
     load_result_fini(&result);
     return exit_status;

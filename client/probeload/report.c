@@ -149,7 +149,7 @@ static void print_limit(FILE *out, const struct limit_report *limit)
                 step->unsent_count, step->kept ? "kept" : "lost");
     }
     if (limit->rate > 0)
-        fprintf(out, "  limit %.0f calls/s; there:\n", limit->rate);
+        fprintf(out, "  limit %.0f calls/s\n", limit->rate);
     else
         fputs("  none that was tried\n", out);
 }

@@ -7,7 +7,8 @@
 
 _Static_assert(sizeof(struct statement_secret) == crypto_shorthash_KEYBYTES, "a secret is a SipHash key");
 
-#define STATEMENT_FORMAT "probeload pid=%d number=%" PRIu64 " started=%" PRIu64 " answered=%" PRIu64 " key=%016" PRIx64
+#define STATEMENT_FORMAT                                                                                               \
+    "probeload pid=%" PRId64 " number=%" PRIu64 " started=%" PRIu64 " answered=%" PRIu64 " key=%016" PRIx64
 
 struct statement_secret statement_secret_of(const char *text)
 {
@@ -71,7 +72,7 @@ bool statement_read(const char *line, struct statement *statement_out)
     int end = 0;
 
     if (sscanf(line,
-               "probeload pid=%d number=%" SCNu64 " started=%" SCNu64 " answered=%" SCNu64 " key=%" SCNx64
+               "probeload pid=%" SCNd64 " number=%" SCNu64 " started=%" SCNu64 " answered=%" SCNu64 " key=%" SCNx64
                " sign=%" SCNx64 "%n",
                &read.pid, &read.number, &read.started_ns, &read.answered_ns, &read.key_digest, &read.signature,
                &end) != 6 ||

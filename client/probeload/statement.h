@@ -28,7 +28,7 @@ struct statement_secret {
 };
 
 struct statement {
-    int pid;
+    int64_t pid;
     uint64_t number; /* of this worker's answers, from 1 */
     uint64_t started_ns, answered_ns;
     uint64_t key_digest;

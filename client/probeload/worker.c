@@ -99,7 +99,7 @@ int main(int argc, char **argv)
     ssize_t size;
 
     worker.statement.started_ns = now_ns();
-    worker.statement.pid = (int)getpid();
+    worker.statement.pid = getpid();
     argp_program_version = "probeload-worker " PROBED_VERSION;
     argp_err_exit_status = WORKER_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &worker);
