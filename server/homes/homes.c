@@ -13,18 +13,10 @@
 #include "server/homes/walk.h"
 #include "server/threads/lock.h"
 
-#include <errno.h>
-#include <pwd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum {
-    USER_SIZE_MIN = 4096,   /* of an entry among the users */
-    USER_SIZE_MAX = 262144, /* a larger one counts as none */
-    GROUP_OF_NOBODY = 65534,
-};
 
 struct homes {
     atomic_uint holders; /* the creator and each job */
@@ -60,6 +52,7 @@ static void fini_rules(struct walk_rules *rules)
         free(rules->roots[i]);
     free(rules->roots);
     free(rules->admin_uids);
+    rights_groups_release(rules->own_groups);
 }
 
 static void homes_release(struct homes *homes)
@@ -92,7 +85,9 @@ static struct status init_rules(const struct homes_settings *settings, struct wa
     rules->as_peer = settings->daemon_uid == 0 && geteuid() == 0;
     rules->admin_uids = calloc(settings->admin_uid_count + 1, sizeof *rules->admin_uids);
     rules->roots = calloc(settings->root_count + 1, sizeof *rules->roots);
-    if (rules->admin_uids == NULL || rules->roots == NULL)
+    if (rules->as_peer)
+        rules->own_groups = rights_groups_own();
+    if (rules->admin_uids == NULL || rules->roots == NULL || (rules->as_peer && rules->own_groups == NULL))
         return no_memory();
     for (size_t i = 0; i < settings->admin_uid_count; i++)
         rules->admin_uids[i] = settings->admin_uids[i];
@@ -146,6 +141,17 @@ void homes_destroy(struct homes *homes, uint64_t wait_ns)
     homes_release(homes);
 }
 
+/* Where one of the two does not know when it was born (a file system may say it at one time and not at another), the
+ * inode has to do. */
+bool home_identity_is(const struct home_identity *one, const struct home_identity *other)
+{
+    bool same_birth = !one->birth_known || !other->birth_known ||
+                      (one->birth_s == other->birth_s && one->birth_ns == other->birth_ns);
+
+    return same_birth && one->device_major == other->device_major && one->device_minor == other->device_minor &&
+           one->inode == other->inode && one->owner_uid == other->owner_uid;
+}
+
 bool homes_uid_is_admin(const struct homes *homes, uint32_t uid)
 {
     return walk_uid_is_admin(&homes->rules, uid);
@@ -153,48 +159,30 @@ bool homes_uid_is_admin(const struct homes *homes, uint32_t uid)
 
 /* --- what a walk needs, and what it leaves ----------------------------------------------------------------------- */
 
-/* Whether this uid's paths are walked with its rights, which takes its group. */
-static bool needs_group(const struct homes *homes, uint32_t uid)
+/* Whether this uid's paths are walked with its rights, which takes its groups. */
+static bool needs_groups(const struct homes *homes, uint32_t uid)
 {
     return homes->rules.as_peer && !walk_uid_is_admin(&homes->rules, uid);
 }
 
-/* The primary group among the users; nobody's when there is none.  Blocks as the machine's name service does. */
-static gid_t look_up_group(uint32_t uid)
-{
-    gid_t gid = GROUP_OF_NOBODY;
-
-    lock_assert_none();
-    for (size_t size = USER_SIZE_MIN; size <= USER_SIZE_MAX; size *= 4) {
-        struct passwd entry, *found = NULL;
-        char *memory = malloc(size);
-        int error = memory == NULL ? ENOMEM : getpwuid_r(uid, &entry, memory, size, &found);
-
-        if (error == 0 && found != NULL)
-            gid = entry.pw_gid;
-        free(memory);
-        if (error != ERANGE)
-            break;
-    }
-    return gid;
-}
-
-static gid_t find_group(struct homes *homes, uint32_t uid)
+/* With a count for the caller; NULL when memory is short.  Blocks as the machine's name service does. */
+static struct rights_groups *find_groups(struct homes *homes, uint32_t uid)
 {
     uint64_t now_ns = clock_now_ns();
-    gid_t gid;
-    bool known;
+    struct rights_groups *groups;
 
     lock_acquire(&homes->lock);
-    known = homes_memory_find_group(&homes->memory, uid, now_ns, &gid);
+    groups = homes_memory_share_groups(&homes->memory, uid, now_ns);
     lock_release(&homes->lock);
-    if (known)
-        return gid;
-    gid = look_up_group(uid);
+    if (groups != NULL)
+        return groups;
+    groups = rights_groups_look_up(uid);
+    if (groups == NULL)
+        return NULL;
     lock_acquire(&homes->lock);
-    homes_memory_keep_group(&homes->memory, uid, now_ns, gid);
+    homes_memory_keep_groups(&homes->memory, uid, now_ns, groups);
     lock_release(&homes->lock);
-    return gid;
+    return groups;
 }
 
 /* Refusals are worth remembering, the system's own trouble is not. */
@@ -223,13 +211,43 @@ static void close_result(struct walk_result *result)
 
 /* --- now --------------------------------------------------------------------------------------------------------- */
 
+/* A look on the asker's thread.  False: it would block, or takes groups that have to be asked for first. */
+static bool look_now(struct homes *homes, const char *path, uint32_t uid, uint64_t now_ns,
+                     struct walk_result *result_out)
+{
+    struct walk_request request = {.path = path, .uid = uid, .cached_only = true};
+    struct rights_groups *groups = NULL;
+    bool decided;
+
+    if (needs_groups(homes, uid)) {
+        lock_acquire(&homes->lock);
+        groups = homes_memory_share_groups(&homes->memory, uid, now_ns);
+        lock_release(&homes->lock);
+        if (groups == NULL)
+            return false;
+    }
+    request.groups = groups;
+    decided = homes->walk(&homes->rules, &request, result_out);
+    rights_groups_release(groups);
+    return decided;
+}
+
+static bool recall_now(struct homes *homes, const char *path, uint32_t uid, uint64_t now_ns,
+                       struct home_place *place_out, struct status *status_out)
+{
+    bool known;
+
+    lock_acquire(&homes->lock);
+    known = homes_memory_find_place(&homes->memory, path, uid, now_ns, place_out, status_out);
+    lock_release(&homes->lock);
+    return known;
+}
+
 bool homes_resolve_now(struct homes *homes, const char *path, uint32_t uid, uint64_t now_ns,
                        struct home_place *place_out, struct status *status_out)
 {
     struct status status = home_path_check(path);
-    struct walk_request request = {.path = path, .uid = uid, .cached_only = true};
     struct walk_result result;
-    bool known, walkable;
 
     place_out->canonical[0] = '\0';
     place_out->missing = false;
@@ -237,14 +255,10 @@ bool homes_resolve_now(struct homes *homes, const char *path, uint32_t uid, uint
         *status_out = status;
         return true;
     }
-    lock_acquire(&homes->lock);
-    known = homes_memory_find_place(&homes->memory, path, uid, now_ns, place_out, status_out);
-    walkable =
-        !known && (!needs_group(homes, uid) || homes_memory_find_group(&homes->memory, uid, now_ns, &request.gid));
-    lock_release(&homes->lock);
-    if (known || !walkable)
-        return known;
-    if (!homes->walk(&homes->rules, &request, &result))
+    if (recall_now(homes, path, uid, now_ns, place_out, status_out))
+        return true;
+    /* A refusal is a resolver's to give, at its pace: whether it could be told at once would tell what is there. */
+    if (!look_now(homes, path, uid, now_ns, &result) || result.refused)
         return false;
     close_result(&result);
     remember(homes, path, uid, now_ns, &result);
@@ -255,45 +269,49 @@ bool homes_resolve_now(struct homes *homes, const char *path, uint32_t uid, uint
 
 /* --- later ------------------------------------------------------------------------------------------------------- */
 
+/* A refusal takes a whole number of these, so that its length says nothing of what is there. */
+#define REFUSAL_NS (1 * NS_PER_MS)
+
 static void walk_for(struct job *job)
 {
     struct homes *homes = job->homes;
     struct walk_request request = {.path = job->path, .uid = job->job.uid};
+    struct rights_groups *groups = NULL;
     uint64_t walked_ns;
     bool decided;
 
-    if (needs_group(homes, request.uid))
-        request.gid = find_group(homes, request.uid);
+    if (needs_groups(homes, request.uid)) {
+        groups = find_groups(homes, request.uid);
+        if (groups == NULL) {
+            job->result->status = no_memory();
+            return;
+        }
+    }
+    request.groups = groups;
     walked_ns = clock_now_ns();
     decided = homes->walk(&homes->rules, &request, job->result);
     INVARIANT(decided);
-    remember(homes, job->path, request.uid, walked_ns, job->result);
-}
-
-/* Many calls may have waited for one look. */
-static bool recall(struct job *job)
-{
-    struct homes *homes = job->homes;
-    uint64_t now_ns = clock_now_ns();
-    bool known;
-
-    lock_acquire(&homes->lock);
-    known = homes_memory_find_place(&homes->memory, job->path, job->job.uid, now_ns, &job->result->place,
-                                    &job->result->status);
-    lock_release(&homes->lock);
-    return known;
+    rights_groups_release(groups);
+    if (!job->result->refused) /* else when it is told: whoever asks meanwhile must not hear of it any sooner */
+        remember(homes, job->path, request.uid, walked_ns, job->result);
 }
 
 static void job_work(struct resolver_job *resolver_job)
 {
     struct job *job = (struct job *)resolver_job;
+    uint64_t begun_ns = clock_now_ns();
 
-    job->result = malloc(sizeof *job->result);
+    job->result = calloc(1, sizeof *job->result);
     if (job->result == NULL)
         return;
     job->result->fd = -1;
-    if (job->pinned != NULL || !recall(job))
-        walk_for(job);
+    /* Many calls may have waited for one look. */
+    if (job->pinned == NULL &&
+        recall_now(job->homes, job->path, job->job.uid, begun_ns, &job->result->place, &job->result->status))
+        return;
+    walk_for(job);
+    if (job->result->refused)
+        job->job.tell_ns = begun_ns + ((clock_now_ns() - begun_ns) / REFUSAL_NS + 1) * REFUSAL_NS;
 }
 
 static void job_tell_resolved(const struct job *job, const struct status *failure)
@@ -305,32 +323,39 @@ static void job_tell_resolved(const struct job *job, const struct status *failur
         status = no_memory();
         failure = &status;
     }
-    if (failure != NULL)
+    if (failure != NULL) {
         job->resolved(job->context, job->ticket, failure, &nowhere);
-    else
-        job->resolved(job->context, job->ticket, &job->result->status, &job->result->place);
+        return;
+    }
+    if (job->result->refused)
+        remember(job->homes, job->path, job->job.uid, clock_now_ns(), job->result);
+    job->resolved(job->context, job->ticket, &job->result->status, &job->result->place);
 }
 
 /* A start is for the very home that was asked for: had the name become a link, its target would be another one. */
+static struct status judge_pin(const char *path, const struct walk_result *result)
+{
+    if (status_is_ok(&result->status) && strcmp(result->place.canonical, path) != 0)
+        return status_make(STATUS_FAILED_PRECONDITION, "home is now a name of %s", result->place.canonical);
+    return result->status;
+}
+
 static void job_tell_pinned(const struct job *job, const struct status *failure)
 {
     struct status status;
     int home_fd = -1;
 
-    if (failure != NULL) {
+    if (failure != NULL)
         status = *failure;
-    } else if (job->result == NULL) {
+    else if (job->result == NULL)
         status = no_memory();
-    } else {
-        status = job->result->status;
-        if (status_is_ok(&status) && strcmp(job->result->place.canonical, job->path) != 0)
-            status = status_make(STATUS_FAILED_PRECONDITION, "home is now a name of %s", job->result->place.canonical);
-        if (status_is_ok(&status)) {
-            home_fd = job->result->fd; /* given */
-            job->result->fd = -1;
-        }
+    else
+        status = judge_pin(job->path, job->result);
+    if (status_is_ok(&status)) {
+        home_fd = job->result->fd; /* given */
+        job->result->fd = -1;
     }
-    job->pinned(job->context, job->ticket, &status, home_fd);
+    job->pinned(job->context, job->ticket, &status, home_fd < 0 ? NULL : &job->result->place, home_fd);
 }
 
 static void job_tell(struct resolver_job *resolver_job, const struct status *failure)
@@ -368,7 +393,7 @@ static struct status submit(struct homes *homes, const char *path, uint32_t uid,
     if (job == NULL)
         return no_memory();
     *job = *what;
-    job->job = (struct resolver_job){.kind = &job_kind, .uid = uid};
+    job->job = (struct resolver_job){.kind = &job_kind, .uid = uid, .impatient = what->pinned != NULL};
     job->homes = homes_share(homes);
     memcpy(job->path, path, size);
     status = resolvers_submit(homes->resolvers, &job->job);
@@ -383,8 +408,29 @@ struct status homes_resolve_later(struct homes *homes, const char *path, uint32_
     return submit(homes, path, uid, &(struct job){.resolved = resolved, .context = context, .ticket = ticket});
 }
 
+/* What is in the kernel's caches is opened on the spot, so that no start waits for another one's file system.  False:
+ * it is to be looked at by a resolver, with fresh eyes. */
+static bool pin_now(struct homes *homes, const char *canonical, uint32_t uid, homes_pinned *pinned, void *context,
+                    struct homes_ticket ticket)
+{
+    struct walk_result result;
+    struct status status;
+
+    if (!look_now(homes, canonical, uid, clock_now_ns(), &result))
+        return false;
+    status = judge_pin(canonical, &result);
+    if (status_is_ok(&status))
+        pinned(context, ticket, &status, &result.place, result.fd);
+    else
+        close_result(&result);
+    return status_is_ok(&status);
+}
+
 struct status homes_pin(struct homes *homes, const char *canonical, uint32_t uid, homes_pinned *pinned, void *context,
                         struct homes_ticket ticket)
 {
+    lock_assert_none();
+    if (pin_now(homes, canonical, uid, pinned, context, ticket))
+        return status_ok();
     return submit(homes, canonical, uid, &(struct job){.pinned = pinned, .context = context, .ticket = ticket});
 }

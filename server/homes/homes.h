@@ -11,7 +11,10 @@
  *
  * Nothing inside a home is ever opened here.
  *
- * Threads: any.  Callbacks run on a resolver thread, or on that of homes_destroy, with no lock held.
+ * A peer without the right hears the same and waits as long for it, whatever is there: refusals come from a resolver
+ * thread alone, after a whole number of milliseconds.
+ *
+ * Threads: any.  Callbacks run on a resolver thread, that of homes_destroy or of homes_pin, with no lock held.
  * Locks:   two leaves (what is remembered; the resolvers' lines), never held over a system call. */
 #ifndef SERVER_HOMES_HOMES_H
 #define SERVER_HOMES_HOMES_H
@@ -43,16 +46,29 @@ void homes_destroy(struct homes *homes, uint64_t wait_ns);
 /* Whether this uid may use every home and every method: root, the daemon's uid, server.admin_uids. */
 bool homes_uid_is_admin(const struct homes *homes, uint32_t uid);
 
+/* Which directory a home is at present, and whose: a name may come to lead to another one. */
+struct home_identity {
+    uint32_t device_major, device_minor;
+    uint64_t inode;
+    bool birth_known; /* not every file system keeps it */
+    int64_t birth_s;
+    uint32_t birth_ns;
+    uint32_t owner_uid;
+};
+
+bool home_identity_is(const struct home_identity *one, const struct home_identity *other);
+
 /* Where a path leads. */
 struct home_place {
     char canonical[LIMIT_HOME_SIZE_MAX + 1];
+    struct home_identity identity; /* OK: of the directory that is there */
     bool missing; /* with NOT_FOUND: canonical names where it would be; false then: it cannot be named, and is "" */
 };
 
 /* True when it could be decided without blocking: *status_out is OK, or
  *   INVALID_ARGUMENT    malformed, or it leads to what cannot be a home
  *   NOT_FOUND           no such directory, and the peer may know that
- *   PERMISSION_DENIED   the same for what exists and what does not
+ *   PERMISSION_DENIED   the same for what exists and what does not; only a remembered one is given here
  *   RESOURCE_EXHAUSTED, UNAVAILABLE   the system could not tell
  * False: ask homes_resolve_later.  A resolution is remembered for 250 ms. */
 MUST_USE bool homes_resolve_now(struct homes *homes, const char *path, uint32_t uid, uint64_t now_ns,
@@ -72,12 +88,18 @@ typedef void homes_resolved(void *context, struct homes_ticket ticket, const str
 MUST_USE struct status homes_resolve_later(struct homes *homes, const char *path, uint32_t uid,
                                            homes_resolved *resolved, void *context, struct homes_ticket ticket);
 
-/* `home_fd` (an O_PATH descriptor of the directory, given to the callback) when the status is OK, else -1. */
-typedef void homes_pinned(void *context, struct homes_ticket ticket, const struct status *status, int home_fd);
+/* When the status is OK: the home, lent, and `home_fd` (an O_PATH descriptor of it, given to the callback); else NULL
+ * and -1. */
+typedef void homes_pinned(void *context, struct homes_ticket ticket, const struct status *status,
+                          const struct home_place *place, int home_fd);
 
 /* Before a worker starts: checks `canonical` for `uid` again, from the beginning, and opens it.  The directory opened
  * is the one checked: swapping a symlink between the two gives the pinned one or a refusal (FAILED_PRECONDITION: the
- * name leads to another home now).  Errors as homes_resolve_later. */
+ * name leads to another home now).  Errors as homes_resolve_later.
+ *
+ * What the kernel has in its caches is opened on the spot: then `pinned` runs on this thread, before this returns.  Else
+ * it waits a second at most for its uid's turn, and less where that uid's present look has taken longer already:
+ * UNAVAILABLE, so that a hung mount holds one start of a uid and no more. */
 MUST_USE struct status homes_pin(struct homes *homes, const char *canonical, uint32_t uid, homes_pinned *pinned,
                                  void *context, struct homes_ticket ticket);
 

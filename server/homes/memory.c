@@ -14,6 +14,7 @@ struct homes_place {
     UT_hash_handle handle; /* by `key`, oldest first */
     uint64_t walked_ns;
     struct status status;
+    struct home_identity identity;
     bool missing;
     size_t key_size;
     char text[]; /* the key, and behind it the canonical path, terminated */
@@ -23,7 +24,7 @@ struct homes_group {
     UT_hash_handle handle;
     uint64_t asked_ns;
     uint32_t uid;
-    gid_t gid;
+    struct rights_groups *groups; /* a count */
 };
 
 /* A place's key: the uid's bytes, then the path's. */
@@ -64,6 +65,7 @@ static void drop_place(struct homes_memory *memory, struct homes_place *place)
 static void drop_group(struct homes_memory *memory, struct homes_group *group)
 {
     HASH_DELETE(handle, memory->groups, group);
+    rights_groups_release(group->groups);
     free(group);
 }
 
@@ -94,6 +96,7 @@ bool homes_memory_find_place(const struct homes_memory *memory, const char *path
     if (place == NULL || !is_fresh(place->walked_ns, now_ns, PLACE_AGE_NS_MAX))
         return false;
     *status_out = place->status;
+    place_out->identity = place->identity;
     place_out->missing = place->missing;
     strcpy(place_out->canonical, place->text + place->key_size);
     return true;
@@ -124,8 +127,11 @@ void homes_memory_keep_place(struct homes_memory *memory, const char *path, uint
     kept = malloc(sizeof *kept + key.size + canonical_size);
     if (kept == NULL)
         return;
-    *kept = (struct homes_place){
-        .walked_ns = walked_ns, .status = *status, .missing = place->missing, .key_size = key.size};
+    *kept = (struct homes_place){.walked_ns = walked_ns,
+                                 .status = *status,
+                                 .identity = place->identity,
+                                 .missing = place->missing,
+                                 .key_size = key.size};
     memcpy(kept->text, key.bytes, key.size);
     memcpy(kept->text + key.size, place->canonical, canonical_size);
     MAP_ADD(handle, memory->places, kept->text, key.size, key.hash, kept, added);
@@ -141,17 +147,17 @@ static struct homes_group *find_group(const struct homes_memory *memory, uint32_
     return group;
 }
 
-bool homes_memory_find_group(const struct homes_memory *memory, uint32_t uid, uint64_t now_ns, gid_t *gid_out)
+struct rights_groups *homes_memory_share_groups(const struct homes_memory *memory, uint32_t uid, uint64_t now_ns)
 {
     const struct homes_group *group = find_group(memory, uid);
 
     if (group == NULL || !is_fresh(group->asked_ns, now_ns, GROUP_AGE_NS_MAX))
-        return false;
-    *gid_out = group->gid;
-    return true;
+        return NULL;
+    return rights_groups_share(group->groups);
 }
 
-void homes_memory_keep_group(struct homes_memory *memory, uint32_t uid, uint64_t asked_ns, gid_t gid)
+void homes_memory_keep_groups(struct homes_memory *memory, uint32_t uid, uint64_t asked_ns,
+                              struct rights_groups *groups)
 {
     struct homes_group *kept = find_group(memory, uid);
     bool added;
@@ -163,9 +169,11 @@ void homes_memory_keep_group(struct homes_memory *memory, uint32_t uid, uint64_t
     kept = malloc(sizeof *kept);
     if (kept == NULL)
         return;
-    *kept = (struct homes_group){.asked_ns = asked_ns, .uid = uid, .gid = gid};
+    *kept = (struct homes_group){.asked_ns = asked_ns, .uid = uid, .groups = groups};
     MAP_ADD(handle, memory->groups, &kept->uid, sizeof kept->uid, map_hash(&memory->seed, &uid, sizeof uid), kept,
             added);
-    if (!added)
+    if (added)
+        rights_groups_share(groups);
+    else
         free(kept);
 }

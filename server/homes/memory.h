@@ -1,4 +1,4 @@
-/* What the walks have found out lately: places for 250 ms, primary groups of uids for a minute.
+/* What the walks have found out lately: places for 250 ms, groups of uids for a minute.
  *
  * Both are bounded.  All of a kind live equally long, so the oldest is the first to be of no use, and room is made at
  * that end.  When memory is short, nothing is kept; that costs a walk and no more.
@@ -9,8 +9,7 @@
 
 #include "server/base/map.h"
 #include "server/homes/homes.h"
-
-#include <sys/types.h>
+#include "server/homes/rights.h"
 
 enum { HOMES_PLACE_COUNT_MAX = 1024, HOMES_GROUP_COUNT_MAX = 1024 };
 
@@ -34,7 +33,12 @@ MUST_USE bool homes_memory_find_place(const struct homes_memory *memory, const c
 void homes_memory_keep_place(struct homes_memory *memory, const char *path, uint32_t uid, uint64_t walked_ns,
                              const struct home_place *place, const struct status *status);
 
-MUST_USE bool homes_memory_find_group(const struct homes_memory *memory, uint32_t uid, uint64_t now_ns, gid_t *gid_out);
-void homes_memory_keep_group(struct homes_memory *memory, uint32_t uid, uint64_t asked_ns, gid_t gid);
+/* The groups of this uid as of at most a minute ago, with a count for the caller; NULL: nothing is known. */
+MUST_USE struct rights_groups *homes_memory_share_groups(const struct homes_memory *memory, uint32_t uid,
+                                                         uint64_t now_ns);
+
+/* Adds a count of its own. */
+void homes_memory_keep_groups(struct homes_memory *memory, uint32_t uid, uint64_t asked_ns,
+                              struct rights_groups *groups);
 
 #endif

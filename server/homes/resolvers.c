@@ -19,6 +19,7 @@ struct line {
     uint32_t uid;
     struct list jobs;      /* waiting, first come first served */
     bool busy;             /* one more is at work */
+    uint64_t busy_ns;      /* since then */
     struct list_node node; /* on `ready`: there is a job and none is at work */
 };
 
@@ -64,6 +65,7 @@ struct resolvers {
     bool closed;
     struct line *lines; /* by uid */
     struct list ready;  /* lines whose turn comes */
+    struct list hurry;  /* impatient jobs that wait, in the order in which their patience ends */
     size_t job_count;   /* waiting in all lines */
     size_t in_state[RESOLVER_STATE_COUNT];
     struct resolver each[RESOLVER_COUNT_MAX];
@@ -130,6 +132,63 @@ static void settle_line_held(struct resolvers *resolvers, struct line *line) REQ
     }
 }
 
+/* --- those that wait too long ------------------------------------------------------------------------------------ */
+
+static struct status refuse_impatient(uint32_t uid)
+{
+    return status_make(STATUS_UNAVAILABLE,
+                       "another home of uid %u is looked at and does not answer: its file system hangs", (unsigned)uid);
+}
+
+/* Takes those whose patience is at its end out of their lines. */
+static void take_hopeless_held(struct resolvers *resolvers, struct list *hopeless_out) REQUIRES(resolvers->lock)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    while (resolvers->hurry.count > 0) {
+        struct resolver_job *job = LIST_OWNER(resolvers->hurry.first, struct resolver_job, in_hurry);
+        struct line *line = LIST_OWNER(job->node.list, struct line, jobs);
+
+        if (job->hopeless_ns > now_ns)
+            break;
+        list_remove(&job->in_hurry);
+        list_move(hopeless_out, &job->node);
+        resolvers->job_count--;
+        settle_line_held(resolvers, line);
+    }
+}
+
+static void tell_hopeless(struct list *hopeless)
+{
+    while (hopeless->count > 0) {
+        struct resolver_job *job = LIST_OWNER(list_pop_front(hopeless), struct resolver_job, node);
+        struct status status = refuse_impatient(job->uid);
+
+        job->kind->tell(job, &status);
+        job->kind->drop(job);
+    }
+}
+
+/* Waits for work, and tells those in a hurry in time. */
+static void await_work_held(struct resolvers *resolvers) REQUIRES(resolvers->lock)
+{
+    while (resolvers->ready.count == 0 && !resolvers->closed) {
+        struct list hopeless = {0};
+        uint64_t due_ns = UINT64_MAX;
+
+        take_hopeless_held(resolvers, &hopeless);
+        if (hopeless.count > 0) {
+            lock_release(&resolvers->lock);
+            tell_hopeless(&hopeless);
+            lock_acquire(&resolvers->lock);
+            continue;
+        }
+        if (resolvers->hurry.count > 0)
+            due_ns = LIST_OWNER(resolvers->hurry.first, struct resolver_job, in_hurry)->hopeless_ns;
+        condition_wait(&resolvers->work, &resolvers->lock, due_ns);
+    }
+}
+
 /* --- a resolver's thread ----------------------------------------------------------------------------------------- */
 
 /* The first job of the line whose turn it is. */
@@ -138,7 +197,9 @@ static struct line *take_turn_held(struct resolvers *resolvers, struct resolver 
     struct line *line = LIST_OWNER(list_pop_front(&resolvers->ready), struct line, node);
 
     line->busy = true;
+    line->busy_ns = clock_now_ns();
     resolver->job = LIST_OWNER(list_pop_front(&line->jobs), struct resolver_job, node);
+    list_remove(&resolver->job->in_hurry);
     resolvers->job_count--;
     return line;
 }
@@ -156,6 +217,8 @@ static bool do_job_held(struct resolvers *resolvers, struct resolver *resolver) 
     job->kind->work(job);
     lock_acquire(&resolvers->lock);
 
+    while (job->tell_ns > clock_now_ns() && !resolvers->closed)
+        condition_wait(&resolvers->rest, &resolvers->lock, job->tell_ns);
     while (resolver->state == RESOLVER_LEAVING)
         condition_wait(&resolvers->rest, &resolvers->lock, UINT64_MAX);
     left = resolver->state == RESOLVER_LEFT;
@@ -183,10 +246,11 @@ static void run_resolver(void *context)
     resolver->thread = pthread_self();
     while (!left) {
         resolver_move_held(resolvers, resolver, RESOLVER_WAITING);
-        while (resolvers->ready.count == 0 && !resolvers->closed)
-            condition_wait(&resolvers->work, &resolvers->lock, UINT64_MAX);
+        await_work_held(resolvers);
         if (resolvers->ready.count == 0)
             break;
+        if (resolvers->hurry.count > 0)
+            condition_signal(&resolvers->work); /* somebody else minds them */
         left = !do_job_held(resolvers, resolver);
     }
     resolver_move_held(resolvers, resolver, RESOLVER_ENDED);
@@ -194,10 +258,13 @@ static void run_resolver(void *context)
     resolvers_release(resolvers);
 }
 
-/* Takes a free place for another thread when one is wanted; NULL: none is, or there is no place. */
+/* Takes a free place for another thread when one is wanted; NULL: none is, or there is no place.  Beside those for the
+ * work that is ready one minds those in a hurry. */
 static struct resolver *claim_resolver_held(struct resolvers *resolvers) REQUIRES(resolvers->lock)
 {
-    if (resolvers->ready.count <= resolvers->in_state[RESOLVER_WAITING] + resolvers->in_state[RESOLVER_STARTING])
+    size_t wanted = resolvers->ready.count + (resolvers->hurry.count > 0 ? 1 : 0);
+
+    if (wanted <= resolvers->in_state[RESOLVER_WAITING] + resolvers->in_state[RESOLVER_STARTING])
         return NULL;
     for (size_t i = 0; i < RESOLVER_COUNT_MAX; i++) {
         if (resolvers->each[i].state == RESOLVER_FREE) {
@@ -268,10 +335,16 @@ static struct status queue_job_held(struct resolvers *resolvers, struct resolver
     line = take_line_held(resolvers, job->uid);
     if (line == NULL)
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to look at a home");
+    if (job->impatient && line->busy && clock_now_ns() - line->busy_ns >= RESOLVER_PATIENCE_NS)
+        return refuse_impatient(job->uid);
     if (line->jobs.count >= RESOLVER_JOB_COUNT_PER_UID_MAX)
         return status_make(STATUS_RESOURCE_EXHAUSTED, "%zu homes of uid %u wait to be looked at, no more may",
                            line->jobs.count, (unsigned)job->uid);
     list_push_back(&line->jobs, &job->node);
+    if (job->impatient) {
+        job->hopeless_ns = clock_now_ns() + RESOLVER_PATIENCE_NS;
+        list_push_back(&resolvers->hurry, &job->in_hurry);
+    }
     resolvers->job_count++;
     settle_line_held(resolvers, line);
     return status_ok();
@@ -279,6 +352,7 @@ static struct status queue_job_held(struct resolvers *resolvers, struct resolver
 
 struct status resolvers_submit(struct resolvers *resolvers, struct resolver_job *job)
 {
+    struct list hopeless = {0};
     struct resolver *another = NULL;
     struct status status, started;
 
@@ -288,7 +362,9 @@ struct status resolvers_submit(struct resolvers *resolvers, struct resolver_job 
         another = claim_resolver_held(resolvers);
         condition_signal(&resolvers->work);
     }
+    take_hopeless_held(resolvers, &hopeless); /* every resolver may hang by now */
     lock_release(&resolvers->lock);
+    tell_hopeless(&hopeless);
     if (another != NULL) {
         started = start_resolver(another);
         if (!status_is_ok(&started)) /* those that run will come to it */
@@ -314,12 +390,17 @@ static void close_held(struct resolvers *resolvers, struct list *waiting_out) RE
     resolvers->closed = true;
     HASH_ITER(handle, resolvers->lines, line, next)
     {
-        while (line->jobs.count > 0)
-            list_move(waiting_out, line->jobs.first);
+        while (line->jobs.count > 0) {
+            struct resolver_job *job = LIST_OWNER(line->jobs.first, struct resolver_job, node);
+
+            list_remove(&job->in_hurry);
+            list_move(waiting_out, &job->node);
+        }
         settle_line_held(resolvers, line);
     }
     resolvers->job_count = 0;
     condition_broadcast(&resolvers->work);
+    condition_broadcast(&resolvers->rest); /* those that only wait until they may tell */
 }
 
 /* Neither over nor left behind. */

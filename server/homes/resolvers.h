@@ -3,6 +3,8 @@
  * Jobs wait in one line a uid.  A uid has one job at work at most, all uids have sixteen; uids take turns, one job
  * each. So one hung mount holds one thread, and delays those who asked for it and nobody else.
  *
+ * An impatient job does not wait for one that hangs: it is refused when it comes, or told when it has waited too long.
+ *
  * A job's life: submitted, at work, told.  `work` may block for ever; `tell` reports what came of it, once, whatever
  * happens.  When the end comes (resolvers_destroy) and a job is still at work, it is told as a failure and left behind
  * with its thread: `drop` comes when the kernel lets go, or with the process.
@@ -12,7 +14,11 @@
 #define SERVER_HOMES_RESOLVERS_H
 
 #include "proto/status.h"
+#include "server/base/duration.h"
 #include "server/base/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 enum { RESOLVER_COUNT_MAX = 16, RESOLVER_JOB_COUNT_MAX = 16384, RESOLVER_JOB_COUNT_PER_UID_MAX = 1024 };
 
@@ -22,17 +28,26 @@ struct resolver_job_kind {
     /* On a resolver thread. */
     void (*work)(struct resolver_job *job);
     /* `failure`: work was not done, or is still at it, and this is what to say: look at nothing that work writes.
-     * NULL: work is done.  A resolver thread, or that of resolvers_destroy. */
+     * NULL: work is done.  A resolver thread, that of resolvers_submit (another job's) or of resolvers_destroy. */
     void (*tell)(struct resolver_job *job, const struct status *failure);
     /* Gives back the job and whatever work left in it. */
     void (*drop)(struct resolver_job *job);
 };
 
-/* Embedded in what is to be done; the first two are set by whoever submits it. */
+/* How long an impatient job may wait, and how long the one at work may take before none waits for it. */
+#define RESOLVER_PATIENCE_NS (1 * NS_PER_S)
+
+/* Embedded in what is to be done; the first three are set by whoever submits it, the fourth by work. */
 struct resolver_job {
     const struct resolver_job_kind *kind;
     uint32_t uid;
+    bool impatient;   /* told UNAVAILABLE rather than wait longer than the patience */
+    uint64_t tell_ns; /* not told before then, unless the end comes; 0: at once */
+
+    /* The resolvers' own. */
     struct list_node node;
+    struct list_node in_hurry; /* impatient and waiting */
+    uint64_t hopeless_ns;      /* then its patience is at its end */
 };
 
 struct resolvers;
@@ -44,7 +59,8 @@ MUST_USE struct status resolvers_create(struct resolvers **resolvers_out);
  * still at work UNAVAILABLE.  When it returns every job has been told. */
 void resolvers_destroy(struct resolvers *resolvers, uint64_t wait_ns);
 
-/* Takes the job.  RESOURCE_EXHAUSTED or UNAVAILABLE: it was not taken and nothing of it will be called. */
+/* Takes the job.  RESOURCE_EXHAUSTED or UNAVAILABLE (the end; or it is impatient, and its uid's job at work hangs): it
+ * was not taken and nothing of it will be called. */
 MUST_USE struct status resolvers_submit(struct resolvers *resolvers, struct resolver_job *job);
 
 #endif

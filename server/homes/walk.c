@@ -1,6 +1,7 @@
 /* The walk, see walk.h: open, look, judge; where nothing is to be opened, find what decides instead. */
 #include "server/homes/walk.h"
 
+#include "proto/utf8.h"
 #include "server/homes/path.h"
 
 #include <errno.h>
@@ -9,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LINK_COUNT_MAX = 40 }; /* as the kernel's MAXSYMLINKS */
+enum {
+    LINK_COUNT_MAX = 40, /* as the kernel's MAXSYMLINKS */
+    SHOWN_SIZE_MAX = 80  /* of a path or name in a message */
+};
 
 /* Behind the name of a directory that is gone (proc(5), /proc/<pid>/fd). */
 static const char DELETED[] = " (deleted)";
@@ -23,11 +26,12 @@ struct walk {
     const struct walk_rules *rules;
     const struct walk_request *request;
     bool would_block;
+    bool refused; /* refuse_peer spoke */
 };
 
 /* What is known of an open directory. */
 struct facts {
-    uint32_t owner_uid;
+    struct home_identity identity;
     mode_t mode;
     char canonical[LIMIT_HOME_SIZE_MAX + 1];
 };
@@ -62,37 +66,10 @@ static bool may_use(const struct walk *walk, uint32_t owner_uid)
            (rules->daemon_uid != 0 && owner_uid == rules->daemon_uid);
 }
 
-/* setfsuid(2) and setfsgid(2) are this thread's alone, and give no error: one asks again. */
-struct rights {
-    bool taken;
-    uid_t uid;
-    gid_t gid;
-};
-
-static void give_rights_back(const struct rights *rights)
+/* Root's and administrators' paths are walked as what this process is. */
+static bool walks_as_peer(const struct walk *walk)
 {
-    if (!rights->taken)
-        return;
-    setfsuid(rights->uid);
-    setfsgid(rights->gid);
-}
-
-static bool take_rights(const struct walk *walk, struct rights *rights_out)
-{
-    uid_t uid = walk->request->uid;
-    gid_t gid = walk->request->gid;
-    struct rights rights = {.taken = walk->rules->as_peer && !walk_uid_is_admin(walk->rules, uid)};
-
-    if (rights.taken) {
-        rights.gid = (gid_t)setfsgid(gid);
-        rights.uid = (uid_t)setfsuid(uid);
-        if ((uid_t)setfsuid((uid_t)-1) != uid || (gid_t)setfsgid((gid_t)-1) != gid) {
-            give_rights_back(&rights);
-            return false;
-        }
-    }
-    *rights_out = rights;
-    return true;
+    return walk->rules->as_peer && !walk_uid_is_admin(walk->rules, walk->request->uid);
 }
 
 /* --- looking ----------------------------------------------------------------------------------------------------- */
@@ -150,7 +127,7 @@ static bool look(struct walk *walk, int fd, struct facts *facts_out)
     char door[40];
     ssize_t size;
 
-    if (statx(fd, "", (int)(AT_EMPTY_PATH | sync), STATX_MODE | STATX_UID | STATX_INO, &known) != 0)
+    if (statx(fd, "", (int)(AT_EMPTY_PATH | sync), STATX_MODE | STATX_UID | STATX_INO | STATX_BTIME, &known) != 0)
         return false;
     snprintf(door, sizeof door, "/proc/self/fd/%d", fd);
     size = readlink(door, facts_out->canonical, sizeof facts_out->canonical);
@@ -165,7 +142,15 @@ static bool look(struct walk *walk, int fd, struct facts *facts_out)
         errno = ENOENT;
         return false;
     }
-    facts_out->owner_uid = known.stx_uid;
+    facts_out->identity = (struct home_identity){
+        .device_major = known.stx_dev_major,
+        .device_minor = known.stx_dev_minor,
+        .inode = known.stx_ino,
+        .birth_known = (known.stx_mask & STATX_BTIME) != 0,
+        .birth_s = known.stx_btime.tv_sec,
+        .birth_ns = known.stx_btime.tv_nsec,
+        .owner_uid = known.stx_uid,
+    };
     facts_out->mode = known.stx_mode;
     return true;
 }
@@ -173,8 +158,9 @@ static bool look(struct walk *walk, int fd, struct facts *facts_out)
 /* --- judging ----------------------------------------------------------------------------------------------------- */
 
 /* The same for what exists and what does not: it names neither. */
-static struct status refuse_peer(const struct walk *walk)
+static struct status refuse_peer(struct walk *walk)
 {
+    walk->refused = true;
     return status_make(STATUS_PERMISSION_DENIED,
                        "home is not for uid %u: its owner may use it, and administrators (server.admin_uids)",
                        (unsigned)walk->request->uid);
@@ -202,11 +188,11 @@ static bool is_below_a_root(const struct walk_rules *rules, const char *canonica
 }
 
 /* Rights first: what comes after them is for the eyes of those who have them. */
-static struct status judge(const struct walk *walk, const struct facts *facts)
+static struct status judge(struct walk *walk, const struct facts *facts)
 {
     struct status status;
 
-    if (!may_use(walk, facts->owner_uid))
+    if (!may_use(walk, facts->identity.owner_uid))
         return refuse_peer(walk);
     status = home_path_check(facts->canonical);
     if (!status_is_ok(&status))
@@ -339,10 +325,29 @@ static bool name_missing(const struct dead_end *end, const struct facts *facts, 
     return status_is_ok(&status);
 }
 
-static struct status judge_missing(const struct walk *walk, const struct dead_end *end, const struct facts *facts,
-                                   int error, struct home_place *place_out)
+/* As much of a path or name as a message has room for. */
+static int shown_size(const char *text, size_t size)
 {
-    if (!may_use(walk, facts->owner_uid))
+    return (int)utf8_clip(text, size < SHOWN_SIZE_MAX ? size : SHOWN_SIZE_MAX);
+}
+
+/* Where it breaks off, for those who have the right to what is there.  `place` says whether that can be said. */
+static struct status say_missing(const struct dead_end *end, const struct facts *facts, const struct home_place *place)
+{
+    const char *name = rest_behind(end, end->there);
+    size_t name_size = strcspn(name, "/");
+
+    if (!place->missing || name_size == 0)
+        return status_make(STATUS_NOT_FOUND, "home: no such directory");
+    return status_make(STATUS_NOT_FOUND, "home: no such directory: there is no directory \"%.*s\" in %.*s",
+                       shown_size(name, name_size), name, shown_size(facts->canonical, strlen(facts->canonical)),
+                       facts->canonical);
+}
+
+static struct status judge_missing(struct walk *walk, const struct dead_end *end, const struct facts *facts, int error,
+                                   struct home_place *place_out)
+{
+    if (!may_use(walk, facts->identity.owner_uid))
         return refuse_peer(walk);
     place_out->missing = name_missing(end, facts, place_out);
     if (!place_out->missing)
@@ -353,11 +358,12 @@ static struct status judge_missing(const struct walk *walk, const struct dead_en
     case ENOENT:
     case ENOTDIR:
     case ENAMETOOLONG:
-        return status_make(STATUS_NOT_FOUND, "home: no such directory");
+        return say_missing(end, facts, place_out);
     case ELOOP:
         return status_make(STATUS_NOT_FOUND, "home: no such directory, but a circle of symbolic links");
     case EACCES:
-        return status_make(STATUS_PERMISSION_DENIED, "home is behind a directory that may not be searched");
+        return status_make(STATUS_PERMISSION_DENIED, "home is behind a directory that may not be searched: %.*s",
+                           shown_size(facts->canonical, strlen(facts->canonical)), facts->canonical);
     default:
         return refuse_for(error);
     }
@@ -399,6 +405,7 @@ static void decide(struct walk *walk, struct walk_result *result)
         result->status = judge(walk, &facts);
         if (status_is_ok(&result->status)) {
             strcpy(result->place.canonical, facts.canonical);
+            result->place.identity = facts.identity;
             result->fd = fd;
             return;
         }
@@ -419,18 +426,22 @@ static void decide(struct walk *walk, struct walk_result *result)
 bool walk_home(const struct walk_rules *rules, const struct walk_request *request, struct walk_result *result_out)
 {
     struct walk walk = {.rules = rules, .request = request};
+    bool as_peer = walks_as_peer(&walk);
     struct rights rights;
 
     result_out->place.canonical[0] = '\0';
     result_out->place.missing = false;
     result_out->fd = -1;
-    if (!take_rights(&walk, &rights)) {
+    result_out->refused = false;
+    if (as_peer && !rights_take(request->uid, request->groups, rules->own_groups, &rights)) {
         result_out->status =
             status_make(STATUS_INTERNAL, "the rights of uid %u cannot be taken", (unsigned)request->uid);
         return true;
     }
     decide(&walk, result_out);
-    give_rights_back(&rights);
+    result_out->refused = walk.refused;
+    if (as_peer)
+        rights_give_back(&rights);
     return !walk.would_block;
 }
 

@@ -6,22 +6,21 @@
  * A path that leads nowhere is judged by the nearest existing directory above it, links followed, so that a peer who
  * may not use that one hears the same in either case.
  *
- * Run by root, a peer's path is walked with the peer's rights: the thread's file-system uid and gid, for this call
- * only.
+ * Run by root, a peer's path is walked with the peer's rights (rights.h), for this call only.
  *
  * Threads: any.  Blocks as the file system does, unless `cached_only`. */
 #ifndef SERVER_HOMES_WALK_H
 #define SERVER_HOMES_WALK_H
 
 #include "server/homes/homes.h"
-
-#include <sys/types.h>
+#include "server/homes/rights.h"
 
 /* Who may do what; constant. */
 struct walk_rules {
     uint32_t daemon_uid;
-    bool as_peer;         /* walk with the peer's rights */
-    uint32_t *admin_uids; /* owned, in order: walk_rules_sort */
+    bool as_peer;                     /* walk with the peer's rights */
+    struct rights_groups *own_groups; /* a count; as_peer: what to give back behind it */
+    uint32_t *admin_uids;             /* owned, in order: walk_rules_sort */
     size_t admin_uid_count;
     char **roots; /* owned, canonical */
     size_t root_count;
@@ -30,14 +29,15 @@ struct walk_rules {
 struct walk_request {
     const char *path; /* of good syntax */
     uint32_t uid;
-    gid_t gid;        /* its primary group; looked at with as_peer only */
-    bool cached_only; /* give up rather than block */
+    const struct rights_groups *groups; /* its groups, lent; looked at with as_peer only */
+    bool cached_only;                   /* give up rather than block */
 };
 
 struct walk_result {
     struct status status;
     struct home_place place; /* OK; NOT_FOUND: `missing` says whether it is of use */
     int fd;                  /* OK: the directory, given; else -1 */
+    bool refused;            /* the peer has no right: the one answer for whatever is there or is not */
 };
 
 /* False: it would have blocked, nothing is decided.  Else one of

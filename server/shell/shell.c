@@ -80,13 +80,15 @@ static void worker_gone(void *context, uint64_t worker_id, const struct status *
     leave(shell, &actions);
 }
 
-static void worker_pinned(void *context, struct homes_ticket ticket, const struct status *status, int home_fd)
+static void worker_pinned(void *context, struct homes_ticket ticket, const struct status *status,
+                          const struct home_place *place, int home_fd)
 {
     struct shell *shell = context;
     struct actions actions = ACTIONS_EMPTY;
     uint64_t now_ns;
     bool taken;
 
+    (void)place;
     if (!status_is_ok(status)) {
         worker_gone(shell, ticket.id, status);
         return;

@@ -3,11 +3,13 @@
 
 #include "server/base/clock.h"
 #include "server/base/secret.h"
+#include "server/homes/walk.h"
 #include "server/threads/lock.h"
 #include "tests/support/check_main.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -170,6 +172,16 @@ static void expect_home(const char *path, const char *canonical)
     ck_assert_msg(status_is_ok(&status), "%s: %s", path, status.message);
     ck_assert_str_eq(place.canonical, canonical);
     ck_assert(!place.missing);
+}
+
+/* Where a path breaks off, said to those who may know. */
+static const char *not_in(const char *directory, const char *name)
+{
+    static char message[STATUS_MESSAGE_SIZE];
+
+    snprintf(message, sizeof message, "home: no such directory: there is no directory \"%s\" in %s", name,
+             at("%s", directory));
+    return message;
 }
 
 /* What anybody hears of what is not theirs. */
@@ -356,7 +368,8 @@ START_TEST(what_is_missing_is_named_where_it_would_be)
 {
     expect_missing(at("/home/none"), at("/home/none"));
     expect_missing(at("/home//none/./x/"), at("/home/none/x"));
-    expect_refusal(at("/home/none"), STATUS_NOT_FOUND, "home: no such directory");
+    expect_refusal(at("/home/none"), STATUS_NOT_FOUND, not_in("/home", "none"));
+    expect_refusal(at("/home/none/x"), STATUS_NOT_FOUND, not_in("/home", "none"));
     make_link("home", at("/link"));
     expect_missing(at("/link/none"), at("/home/none"));
     expect_missing(at("/home/a/b/c/d/e/f"), at("/home/a/b/c/d/e/f"));
@@ -370,8 +383,8 @@ START_TEST(a_file_is_no_home)
     ck_assert_int_ge(fd, 0);
     close(fd);
     give_to(at("/home/file"), alice);
-    expect_refusal(at("/home/file"), STATUS_NOT_FOUND, "home: no such directory");
-    expect_refusal(at("/home/file/x"), STATUS_NOT_FOUND, "home: no such directory");
+    expect_refusal(at("/home/file"), STATUS_NOT_FOUND, not_in("/home", "file"));
+    expect_refusal(at("/home/file/x"), STATUS_NOT_FOUND, not_in("/home", "file"));
     expect_refusal("/dev/null/x", STATUS_PERMISSION_DENIED, not_for(alice));
 }
 END_TEST
@@ -570,6 +583,30 @@ END_TEST
 
 /* --- what a peer without the right can tell ---------------------------------------------------------------------- */
 
+START_TEST(a_home_is_the_directory_and_not_its_name)
+{
+    struct homes_settings settings = run_by(daemon_user);
+    struct home_place first, again, other;
+
+    make_directory(at("/home/b"), 0755, alice);
+    (void)ask_with(&settings, at("/home/a"), alice, &first);
+    (void)ask_with(&settings, at("/home/b"), alice, &other);
+    ck_assert(!home_identity_is(&first.identity, &other.identity));
+    ck_assert_int_eq(rename(at("/home/a"), at("/home/c")), 0);
+    (void)ask_with(&settings, at("/home/c"), alice, &again);
+    ck_assert(home_identity_is(&first.identity, &again.identity));
+    make_directory(at("/home/a"), 0755, alice);
+    (void)ask_with(&settings, at("/home/a"), alice, &again);
+    ck_assert(!home_identity_is(&first.identity, &again.identity));
+    again.identity = first.identity;
+    again.identity.owner_uid++;
+    ck_assert(!home_identity_is(&first.identity, &again.identity));
+    again.identity = first.identity;
+    again.identity.birth_ns++;
+    ck_assert_int_eq(home_identity_is(&first.identity, &again.identity), !first.identity.birth_known);
+}
+END_TEST
+
 /* Bob hears the same of both, byte for byte. */
 static void expect_same(uint32_t daemon_uid, const char *existing, const char *missing)
 {
@@ -687,8 +724,61 @@ START_TEST(run_by_root_the_peers_primary_group_counts)
 }
 END_TEST
 
+/* Behind this directory there is a home of alice's: can she walk there with these groups? */
+static bool can_pass(const char *directory, gid_t primary, const gid_t *others, size_t other_count)
+{
+    struct rights_groups *groups = rights_groups_make(primary, others, other_count), *daemons = rights_groups_own();
+    struct walk_rules rules_of_root = {.as_peer = true, .own_groups = daemons};
+    struct walk_request request = {.path = at("%s/h", directory), .uid = alice, .groups = groups};
+    struct walk_result result;
+
+    ck_assert_ptr_nonnull(groups);
+    ck_assert_ptr_nonnull(daemons);
+    ck_assert(walk_home(&rules_of_root, &request, &result));
+    if (result.fd >= 0)
+        close(result.fd);
+    rights_groups_release(groups);
+    rights_groups_release(daemons);
+    return status_is_ok(&result.status);
+}
+
+START_TEST(run_by_root_the_peers_other_groups_count_and_the_daemons_do_not)
+{
+    enum { PEERS = 10101, DAEMONS = 10102, NEITHERS = 10103 };
+    const gid_t peers[] = {10104, PEERS}, daemons[] = {DAEMONS, 10105};
+    gid_t after[4];
+
+    ck_assert_int_eq(setgroups(2, daemons), 0);
+    make_directory(at("/peers"), 0750, 0);
+    ck_assert_int_eq(chown(at("/peers"), 0, PEERS), 0);
+    make_directory(at("/peers/h"), 0755, alice);
+    make_directory(at("/daemons"), 0750, 0);
+    ck_assert_int_eq(chown(at("/daemons"), 0, DAEMONS), 0);
+    make_directory(at("/daemons/h"), 0755, alice);
+
+    ck_assert(can_pass("/peers", NEITHERS, peers, 2));
+    ck_assert(can_pass("/peers", PEERS, NULL, 0));
+    ck_assert(!can_pass("/peers", NEITHERS, NULL, 0));
+    ck_assert(!can_pass("/daemons", NEITHERS, peers, 2));
+    ck_assert_int_eq(getgroups(4, after), 2); /* given back */
+    ck_assert_mem_eq(after, daemons, sizeof daemons);
+}
+END_TEST
+
+START_TEST(the_groups_of_a_uid_are_those_of_the_user_database)
+{
+    struct rights_groups *nobodys = rights_groups_look_up(4000000000), *roots = rights_groups_look_up(0);
+
+    ck_assert_uint_eq(rights_groups_primary(nobodys), 65534);
+    ck_assert_uint_eq(rights_groups_primary(roots), 0);
+    rights_groups_release(nobodys);
+    rights_groups_release(roots);
+}
+END_TEST
+
 START_TEST(a_directory_of_ones_own_that_may_not_be_searched_is_said_to_be_so)
 {
+    char message[STATUS_MESSAGE_SIZE];
     struct homes_settings settings = run_by(0);
     struct home_place place;
     struct status status;
@@ -697,7 +787,8 @@ START_TEST(a_directory_of_ones_own_that_may_not_be_searched_is_said_to_be_so)
     make_directory(at("/shut/h"), 0755, alice);
     status = ask_with(&settings, at("/shut/h"), alice, &place);
     ck_assert_int_eq(status.code, STATUS_PERMISSION_DENIED);
-    ck_assert_str_eq(status.message, "home is behind a directory that may not be searched");
+    snprintf(message, sizeof message, "home is behind a directory that may not be searched: %s", at("/shut"));
+    ck_assert_str_eq(status.message, message);
 }
 END_TEST
 
@@ -712,6 +803,8 @@ static TCase *create_by_root(void)
     tcase_add_test(by_root, run_by_root_a_path_is_walked_with_the_peers_rights);
     tcase_add_test(by_root, not_run_by_root_it_is_walked_with_the_daemons_rights);
     tcase_add_test(by_root, run_by_root_the_peers_primary_group_counts);
+    tcase_add_test(by_root, run_by_root_the_peers_other_groups_count_and_the_daemons_do_not);
+    tcase_add_test(by_root, the_groups_of_a_uid_are_those_of_the_user_database);
     tcase_add_test(by_root, a_directory_of_ones_own_that_may_not_be_searched_is_said_to_be_so);
     return by_root;
 }
@@ -745,6 +838,7 @@ int main(void)
     tcase_add_test(rules, the_root_directory_as_a_root_means_anywhere);
     tcase_add_test(rules, a_root_that_is_no_directory_stops_the_start);
     tcase_add_test(rules, administrators_are_root_the_daemon_and_those_named);
+    tcase_add_test(rules, a_home_is_the_directory_and_not_its_name);
     tcase_add_test(rules, without_the_right_missing_and_existing_are_the_same);
 
     suite_add_tcase(suite, names);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { UID_COUNT = 64, TOLD_COUNT_MAX = 20000 };
@@ -56,8 +57,7 @@ static bool stage_walk(const struct walk_rules *rules, const struct walk_request
     (void)rules;
     if (request->cached_only && strncmp(request->path, "/now", 4) != 0)
         return false;
-    result_out->status = status_ok();
-    result_out->place.missing = false;
+    *result_out = (struct walk_result){.status = status_ok()};
     strcpy(result_out->place.canonical, request->path);
     lock_acquire(&stage.lock);
     stage.walk_count++;
@@ -68,6 +68,9 @@ static bool stage_walk(const struct walk_rules *rules, const struct walk_request
     lock_release(&stage.lock);
     if (strcmp(request->path, "/now/refused") == 0)
         result_out->status = status_make(STATUS_PERMISSION_DENIED, "no");
+    result_out->refused = strcmp(request->path, "/now/not-yours") == 0;
+    if (result_out->refused)
+        result_out->status = status_make(STATUS_PERMISSION_DENIED, "not for you");
     if (strcmp(request->path, "/now/trouble") == 0)
         result_out->status = status_make(STATUS_UNAVAILABLE, "trouble");
     return true;
@@ -106,11 +109,13 @@ static void on_resolved(void *context, struct homes_ticket ticket, const struct 
     tell(ticket.id, status, -1);
 }
 
-static void on_pinned(void *context, struct homes_ticket ticket, const struct status *status, int home_fd)
+static void on_pinned(void *context, struct homes_ticket ticket, const struct status *status,
+                      const struct home_place *place, int home_fd)
 {
     (void)context;
     lock_assert_none();
     ck_assert_int_eq(status_is_ok(status), home_fd >= 0);
+    ck_assert_int_eq(status_is_ok(status), place != NULL);
     tell(ticket.id, status, home_fd);
 }
 
@@ -164,6 +169,14 @@ static size_t count_walks(void)
     count = stage.walk_count;
     lock_release(&stage.lock);
     return count;
+}
+
+/* The next walk gives a descriptor, as that of a pin must. */
+static void stage_give_fd(void)
+{
+    lock_acquire(&stage.lock);
+    stage.fd = open("/", O_PATH | O_CLOEXEC);
+    lock_release(&stage.lock);
 }
 
 static struct homes *homes;
@@ -291,21 +304,37 @@ START_TEST(the_memory_is_bounded_and_forgets_the_oldest_first)
 }
 END_TEST
 
+static void keep_group(struct homes_memory *memory, uint32_t uid, uint64_t asked_ns, gid_t gid)
+{
+    struct rights_groups *groups = rights_groups_make(gid, NULL, 0);
+
+    ck_assert_ptr_nonnull(groups);
+    homes_memory_keep_groups(memory, uid, asked_ns, groups);
+    rights_groups_release(groups);
+}
+
+/* -1: none is known. */
+static int64_t known_group(const struct homes_memory *memory, uint32_t uid, uint64_t now_ns)
+{
+    struct rights_groups *groups = homes_memory_share_groups(memory, uid, now_ns);
+    int64_t gid = groups == NULL ? -1 : (int64_t)rights_groups_primary(groups);
+
+    rights_groups_release(groups);
+    return gid;
+}
+
 START_TEST(groups_are_remembered_for_a_minute_and_bounded)
 {
     struct homes_memory memory;
-    gid_t gid = 0;
 
     homes_memory_init(&memory);
     for (uint32_t uid = 0; uid <= HOMES_GROUP_COUNT_MAX; uid++)
-        homes_memory_keep_group(&memory, uid, NS_PER_S, uid + 1);
-    ck_assert(!homes_memory_find_group(&memory, 0, NS_PER_S, &gid));
-    ck_assert(homes_memory_find_group(&memory, 1, 61 * NS_PER_S - 1, &gid));
-    ck_assert_uint_eq(gid, 2);
-    ck_assert(!homes_memory_find_group(&memory, 1, 61 * NS_PER_S, &gid));
-    homes_memory_keep_group(&memory, 1, 61 * NS_PER_S, 7);
-    ck_assert(homes_memory_find_group(&memory, 1, 61 * NS_PER_S, &gid));
-    ck_assert_uint_eq(gid, 7);
+        keep_group(&memory, uid, NS_PER_S, uid + 1);
+    ck_assert_int_eq(known_group(&memory, 0, NS_PER_S), -1);
+    ck_assert_int_eq(known_group(&memory, 1, 61 * NS_PER_S - 1), 2);
+    ck_assert_int_eq(known_group(&memory, 1, 61 * NS_PER_S), -1);
+    keep_group(&memory, 1, 61 * NS_PER_S, 7);
+    ck_assert_int_eq(known_group(&memory, 1, 61 * NS_PER_S), 7);
     homes_memory_fini(&memory);
 }
 END_TEST
@@ -400,6 +429,102 @@ START_TEST(all_lines_together_are_bounded)
     ck_assert_str_eq(status.message, "16384 homes wait to be looked at, no more may");
     let_all_go();
     wait_told(RESOLVER_COUNT_MAX + RESOLVER_JOB_COUNT_MAX);
+}
+END_TEST
+
+static void pin_later(const char *path, uint32_t uid, uint64_t id)
+{
+    struct status status = homes_pin(homes, path, uid, on_pinned, NULL, (struct homes_ticket){.id = id});
+
+    ck_assert_msg(status_is_ok(&status), "%s", status.message);
+}
+
+START_TEST(a_pin_of_what_is_in_the_caches_waits_for_nobody)
+{
+    pin_later("/hold", 1, 1);
+    wait_at_work(1);
+    stage_give_fd();
+    pin_later("/now", 1, 2);
+    ck_assert_uint_eq(count_told(), 1);
+    ck_assert_uint_eq(told.each[0].id, 2);
+    close(told.each[0].fd);
+    stage_give_fd(); /* to the one that is held up */
+}
+END_TEST
+
+START_TEST(a_second_pin_of_a_uid_that_hangs_is_refused)
+{
+    const char *message = "another home of uid 1 is looked at and does not answer: its file system hangs";
+    struct status status;
+
+    pin_later("/hold", 1, 1);
+    wait_at_work(1);
+    for (uint64_t id = 2; id < 20; id++)
+        pin_later("/x", 1, id);
+    ask_later("/x", 1, 20);
+    wait_told(18); /* the one that hangs is neither told nor disturbed; nor is a call, which has its own deadline */
+    for (size_t i = 0; i < 18; i++) {
+        ck_assert_uint_eq(told.each[i].id, i + 2);
+        ck_assert_int_eq(told.each[i].code, STATUS_UNAVAILABLE);
+    }
+    ck_assert_str_eq(told.message, message);
+    status = homes_pin(homes, "/x", 1, on_pinned, NULL, (struct homes_ticket){.id = 21});
+    ck_assert_int_eq(status.code, STATUS_UNAVAILABLE);
+    ck_assert_str_eq(status.message, message);
+
+    ask_later("/x", 2, 22); /* nobody else hears of it */
+    wait_told(19);
+    ck_assert_uint_eq(told.each[18].id, 22);
+    ck_assert_int_eq(told.each[18].code, STATUS_OK);
+    stage_give_fd();
+    let_go(1);
+    wait_told(21);
+    ck_assert_uint_eq(told.each[20].id, 20);
+    close(told.each[19].fd);
+}
+END_TEST
+
+START_TEST(a_pin_waits_a_second_at_most_whoever_is_in_its_way)
+{
+    for (uint32_t uid = 1; uid <= RESOLVER_COUNT_MAX; uid++)
+        ask_later("/hold", uid, 0);
+    wait_at_work(RESOLVER_COUNT_MAX);
+    pin_later("/x", 40, 1);
+    while (count_told() == 0) { /* no resolver is left to tell it: whoever asks next does */
+        ask_later("/x", 41, 0);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    ck_assert_uint_eq(told.each[0].id, 1);
+    ck_assert_int_eq(told.each[0].code, STATUS_UNAVAILABLE);
+}
+END_TEST
+
+/* --- refusals ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_refusal_takes_a_whole_millisecond_and_is_nobodys_to_give_at_once)
+{
+    struct home_place place;
+    struct status status;
+    uint64_t begun_ns = clock_now_ns();
+
+    ck_assert(!homes_resolve_now(homes, "/now/not-yours", 1, begun_ns, &place, &status));
+    ask_later("/now/not-yours", 1, 1);
+    while (count_told() == 0) /* nor does whoever asks meanwhile hear of it any sooner */
+        ck_assert(!homes_resolve_now(homes, "/now/not-yours", 1, clock_now_ns(), &place, &status) ||
+                  clock_now_ns() - begun_ns >= NS_PER_MS);
+    ck_assert_uint_ge(clock_now_ns() - begun_ns, NS_PER_MS);
+    ck_assert_int_eq(told.each[0].code, STATUS_PERMISSION_DENIED);
+    ck_assert(homes_resolve_now(homes, "/now/not-yours", 1, clock_now_ns(), &place, &status)); /* remembered */
+    ck_assert_int_eq(status.code, STATUS_PERMISSION_DENIED);
+}
+END_TEST
+
+START_TEST(the_end_waits_for_no_pace)
+{
+    ask_later("/now/not-yours", 1, 1);
+    homes_destroy(homes, NS_PER_S);
+    homes = NULL;
+    ck_assert_uint_eq(count_told(), 1);
 }
 END_TEST
 
@@ -574,6 +699,14 @@ START_TEST(a_pin_is_the_directory_that_was_checked)
 }
 END_TEST
 
+static const char *missing_message(const char *name)
+{
+    static char message[STATUS_MESSAGE_SIZE];
+
+    snprintf(message, sizeof message, "home: no such directory: there is no directory \"%s\" in %s", name, top);
+    return message;
+}
+
 START_TEST(a_pin_remembers_nothing)
 {
     struct home_place place;
@@ -588,7 +721,7 @@ START_TEST(a_pin_remembers_nothing)
     expect_pin_refused(at("/a"), geteuid(), STATUS_PERMISSION_DENIED,
                        "home is a directory in which others can write (mode 0707)");
     ck_assert_int_eq(rmdir(at("/a")), 0);
-    expect_pin_refused(at("/a"), geteuid(), STATUS_NOT_FOUND, "home: no such directory");
+    expect_pin_refused(at("/a"), geteuid(), STATUS_NOT_FOUND, missing_message("a"));
 }
 END_TEST
 
@@ -724,10 +857,11 @@ int main(void)
 {
     Suite *suite = suite_create("homes_threads");
     TCase *memory = tcase_create("memory"), *lines = tcase_create("lines"), *end = tcase_create("end"),
-          *pins = tcase_create("pins");
+          *refusals = tcase_create("refusals"), *pins = tcase_create("pins");
 
     tcase_add_checked_fixture(memory, set_up, tear_down);
     tcase_add_checked_fixture(lines, set_up, tear_down);
+    tcase_add_checked_fixture(refusals, set_up, tear_down);
     tcase_add_checked_fixture(end, set_up, tear_down);
     tcase_add_checked_fixture(pins, set_up_real, tear_down_real);
     tcase_set_timeout(lines, 20);
@@ -748,6 +882,13 @@ int main(void)
     tcase_add_test(lines, all_lines_together_are_bounded);
     tcase_add_test(lines, whoever_is_told_may_ask_again);
 
+    tcase_add_test(lines, a_pin_of_what_is_in_the_caches_waits_for_nobody);
+    tcase_add_test(lines, a_second_pin_of_a_uid_that_hangs_is_refused);
+    tcase_add_test(lines, a_pin_waits_a_second_at_most_whoever_is_in_its_way);
+
+    tcase_add_test(refusals, a_refusal_takes_a_whole_millisecond_and_is_nobodys_to_give_at_once);
+    tcase_add_test(refusals, the_end_waits_for_no_pace);
+
     tcase_add_test(end, at_the_end_every_job_is_told_and_a_hung_one_left_behind);
     tcase_add_test(end, at_the_end_a_job_that_comes_back_in_time_is_told_what_it_found);
 
@@ -760,6 +901,7 @@ int main(void)
 
     suite_add_tcase(suite, memory);
     suite_add_tcase(suite, lines);
+    suite_add_tcase(suite, refusals);
     suite_add_tcase(suite, end);
     suite_add_tcase(suite, pins);
     if (hung_mount_possible())
