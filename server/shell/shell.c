@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The id of calls of our own; those of clients are counted from 1. */
+#define OWN_CALL_ID UINT64_MAX
+
 /* How much longer than the grace shell_stop waits for the last worker. */
 #define STOP_MARGIN_NS (2 * NS_PER_S)
 
@@ -34,6 +37,7 @@ struct shell {
     struct condition timer_wake;
     struct condition emptied; /* while draining: something was given back or is gone */
     struct engine *engine;
+    struct known_homes known_homes;
     struct list departures; /* struct shell_departure */
     uint64_t timer_due_ns;  /* when the timer thread wakes by itself; 0: it is awake */
     bool orders_being_drained;
@@ -50,6 +54,11 @@ static uint64_t enter(struct shell *shell) ACQUIRES(shell->lock)
     return clock_now_ns(); /* under the lock, so that time never falls between steps */
 }
 
+static struct shell_call *shell_call_of(struct engine_call *engine)
+{
+    return (struct shell_call *)engine;
+}
+
 static void carry_out(struct shell *shell, const struct actions *actions);
 
 static void wake_timer_held(struct shell *shell) REQUIRES(shell->lock)
@@ -58,14 +67,93 @@ static void wake_timer_held(struct shell *shell) REQUIRES(shell->lock)
     condition_signal(&shell->timer_wake);
 }
 
+/* Who was let in for one directory is not told what is in another: not even when the name leads there by now, and the
+ * engine has run the probe again for all who waited. */
+static void withhold_held(struct shell *shell, const struct actions *actions) REQUIRES(shell->lock)
+{
+    for (struct engine_call *engine = actions->answered; engine != NULL; engine = engine->next_answered) {
+        struct shell_call *call = shell_call_of(engine);
+        struct known_home *known;
+
+        if (engine->kind != ENGINE_CALL_PROBE || call->known == NULL)
+            continue;
+        known = call->known;
+        call->known = NULL;
+        known_home_let_go(&shell->known_homes, known);
+        if (home_identity_is(&call->identity, &known->identity) || engine->result.answer == NULL)
+            continue;
+        answer_release(engine->result.answer);
+        engine->result.answer = NULL;
+        engine->result.status =
+            status_make(STATUS_ABORTED, "home leads to another directory than when it was asked for");
+    }
+}
+
 static void leave(struct shell *shell, const struct actions *actions) RELEASES(shell->lock)
 {
+    withhold_held(shell, actions);
     if (engine_next_ns(shell->engine) < shell->timer_due_ns)
         wake_timer_held(shell);
     if (shell->draining)
         condition_broadcast(&shell->emptied);
     lock_release(&shell->lock);
     carry_out(shell, actions);
+}
+
+/* A call is its owner's again. */
+static void give_back(struct shell *shell, struct engine_call *call)
+{
+    if (call->id == OWN_CALL_ID)
+        free(shell_call_of(call));
+    else
+        shell->answered(shell->context, call);
+}
+
+/* ---- a name that leads to another directory ---- */
+
+/* The home is one generation on, all of it. */
+static struct status fence_held(struct shell *shell, uint64_t now_ns, const char *path, struct actions *actions)
+    REQUIRES(shell->lock)
+{
+    struct shell_call *own = calloc(1, sizeof *own);
+    struct engine_call *engine = own == NULL ? NULL : &own->engine;
+
+    lock_assert_held(&shell->lock);
+    if (engine == NULL)
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to note that a home is another directory");
+    engine->id = OWN_CALL_ID;
+    engine->kind = ENGINE_CALL_INVALIDATE;
+    engine->arrived_ns = now_ns;
+    engine->deadline_ns = UINT64_MAX;
+    strcpy(engine->invalidate.reason, "the home is another directory now");
+    engine_invalidate_arrived(shell->engine, now_ns, engine, path, 0, actions);
+    return engine->result.status; /* it is given back with the actions, or with the news */
+}
+
+/* What is decided from now on is about this directory.  Gives the record; NULL with *status_out: it could not be. */
+static struct known_home *observe_held(struct shell *shell, uint64_t now_ns, const struct home_place *place,
+                                       struct actions *actions, struct status *status_out) REQUIRES(shell->lock)
+{
+    bool changed;
+    struct known_home *known = known_homes_obtain(&shell->known_homes, place, &changed);
+
+    if (known == NULL) {
+        *status_out = status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to know one more home");
+        return NULL;
+    }
+    if (changed)
+        *status_out = fence_held(shell, now_ns, place->canonical, actions);
+    if (changed && !status_is_ok(status_out))
+        return NULL;
+    known_home_becomes(known, &place->identity);
+    return known;
+}
+
+/* The call goes no further. */
+static void refuse(struct shell *shell, struct engine_call *call, const struct status *status)
+{
+    call->result.status = *status;
+    give_back(shell, call);
 }
 
 /* ---- orders: one drainer at a time keeps them in order ---- */
@@ -88,12 +176,20 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     uint64_t now_ns;
     bool taken;
 
-    (void)place;
+    struct status observed;
+
     if (!status_is_ok(status)) {
         worker_gone(shell, ticket.id, status);
         return;
     }
     now_ns = enter(shell);
+    /* When it is another one than was asked for, the home moves on and this start is not wanted any more. */
+    if (observe_held(shell, now_ns, place, &actions, &observed) == NULL) {
+        leave(shell, &actions);
+        close(home_fd);
+        worker_gone(shell, ticket.id, &observed);
+        return;
+    }
     taken = engine_worker_pinned(shell->engine, now_ns, ticket.id, home_fd, &actions);
     leave(shell, &actions);
     if (!taken)
@@ -150,7 +246,7 @@ static void carry_out(struct shell *shell, const struct actions *actions)
     lock_assert_none();
     for (struct engine_call *call = actions->answered, *next; call != NULL; call = next) {
         next = call->next_answered; /* read first: the call is its owner's once it is answered */
-        shell->answered(shell->context, call);
+        give_back(shell, call);
     }
     for (struct engine_lease *lease = actions->leased, *next; lease != NULL; lease = next) {
         next = lease->next_leased; /* likewise */
@@ -211,6 +307,8 @@ static bool news_next(void *context, struct engine_news *news_out)
 
     lock_acquire(&shell->lock);
     found = engine_news_next(shell->engine, news_out);
+    if (found && news_out->call != NULL && news_out->call->id == OWN_CALL_ID)
+        news_out->cause = CAUSE_OBSERVED; /* nobody asked for it */
     if (shell->draining)
         condition_broadcast(&shell->emptied);
     lock_release(&shell->lock);
@@ -242,9 +340,7 @@ static uint64_t news_epoch(void *context)
 
 static void news_answered(void *context, struct engine_call *call)
 {
-    struct shell *shell = context;
-
-    shell->answered(shell->context, call);
+    give_back(context, call);
 }
 
 static bool news_admits(void *context, uint32_t uid)
@@ -301,6 +397,7 @@ static struct status create_engine(struct shell *shell, const struct engine_sett
     struct map_seed seed;
 
     secret_random(&seed, sizeof seed);
+    known_homes_init(&shell->known_homes, &seed, settings->homes_max);
     shell->engine = engine_create(settings, &seed, random_epoch());
     return shell->engine == NULL ? status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the engine") : status_ok();
 }
@@ -420,6 +517,7 @@ void shell_destroy(struct shell *shell)
     news_destroy(shell->news);
     custody_destroy(shell->custody);
     engine_destroy(shell->engine);
+    known_homes_fini(&shell->known_homes);
     condition_fini(&shell->emptied);
     condition_fini(&shell->timer_wake);
     lock_fini(&shell->lock);
@@ -447,13 +545,22 @@ bool shell_call_unparked(struct shell *shell, struct engine_call *call, uint64_t
     return unparked;
 }
 
-void shell_probe(struct shell *shell, struct engine_call *call, const char *home)
+void shell_probe(struct shell *shell, struct shell_call *call, const struct home_place *place)
 {
     struct actions actions = ACTIONS_EMPTY;
+    struct status status;
     uint64_t now_ns = enter(shell);
+    struct known_home *known = observe_held(shell, now_ns, place, &actions, &status);
 
-    engine_probe_arrived(shell->engine, now_ns, call, home, &actions);
+    if (known != NULL) {
+        known_home_hold(known);
+        call->known = known;
+        call->identity = place->identity;
+        engine_probe_arrived(shell->engine, now_ns, &call->engine, place->canonical, &actions);
+    }
     leave(shell, &actions);
+    if (known == NULL)
+        refuse(shell, &call->engine, &status);
 }
 
 void shell_invalidate(struct shell *shell, struct engine_call *call, const char *home)
@@ -466,13 +573,19 @@ void shell_invalidate(struct shell *shell, struct engine_call *call, const char 
     leave(shell, &actions);
 }
 
-void shell_sync(struct shell *shell, struct engine_call *call, const char *home)
+void shell_sync(struct shell *shell, struct shell_call *call, const struct home_place *place)
 {
     struct actions actions = ACTIONS_EMPTY;
+    struct status status;
     uint64_t now_ns = enter(shell);
+    bool known = known_homes_find(&shell->known_homes, place->canonical) != NULL; /* else it was never decided about */
+    bool observed = !known || observe_held(shell, now_ns, place, &actions, &status) != NULL;
 
-    engine_sync_arrived(shell->engine, now_ns, call, home, &actions);
+    if (observed)
+        engine_sync_arrived(shell->engine, now_ns, &call->engine, place->canonical, &actions);
     leave(shell, &actions);
+    if (!observed)
+        refuse(shell, &call->engine, &status);
 }
 
 void shell_call_left(struct shell *shell, struct engine_call *call, struct shell_departure *departure, uint64_t id,

@@ -6,6 +6,9 @@
  *
  * It builds and owns work, custody and news; homes is lent.
  *
+ * A home is a name to the engine.  Here it is also the directory that the name leads to: when that is another one, the
+ * home moves one generation on (CAUSE_OBSERVED), and who asked when it was the former gets no answer from the latter.
+ *
  * Threads: any; one of its own, the timer.  Locks: the engine's, a leaf. */
 #ifndef SERVER_SHELL_SHELL_H
 #define SERVER_SHELL_SHELL_H
@@ -15,6 +18,7 @@
 #include "server/engine/engine.h"
 #include "server/homes/homes.h"
 #include "server/news/news.h"
+#include "server/shell/known_homes.h"
 #include "server/work/work.h"
 
 struct shell;
@@ -24,6 +28,15 @@ struct shell_settings {
     struct custody_settings custody;
     struct work_settings work;
     struct news_settings news; /* its `admits` is the shell's business */
+};
+
+/* A call as the shell carries it; zero before its first step but for what the engine wants to be told. */
+struct shell_call {
+    struct engine_call engine; /* first: one is the other */
+
+    /* The shell's own: which home, and which directory that was when the call was let in. */
+    struct known_home *known; /* held; NULL: none */
+    struct home_identity identity;
 };
 
 /* A call is its owner's again: call->result says what to tell its client. */
@@ -50,9 +63,11 @@ MUST_USE bool shell_stop(struct shell *shell);
 
 void shell_call_parked(struct shell *shell, struct engine_call *call);
 MUST_USE bool shell_call_unparked(struct shell *shell, struct engine_call *call, uint64_t id);
-void shell_probe(struct shell *shell, struct engine_call *call, const char *home);
 void shell_invalidate(struct shell *shell, struct engine_call *call, const char *home); /* NULL: every home */
-void shell_sync(struct shell *shell, struct engine_call *call, const char *home);
+
+/* With the home as it was resolved.  A name that leads to another directory than it did is one generation on first. */
+void shell_probe(struct shell *shell, struct shell_call *call, const struct home_place *place);
+void shell_sync(struct shell *shell, struct shell_call *call, const struct home_place *place);
 
 /* A departure on its way to the engine.  It and its call are lent, and the call's memory serves no other, until `done`
  * is called: on the timer thread, no lock held. */

@@ -1,0 +1,469 @@
+/* Whose home it is, with real uids: who may use what, names that come to lead to other directories, and a file system
+ * that hangs.  The tests run as root. */
+#include "server/base/clock.h"
+#include "tests/support/process.h"
+#include "tests/support/raw.h"
+#include "tests/support/story.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ALICE = 65533, BOB = 65532, ADMIN = 65531, STRANGER = 65530 };
+
+static const char *below(const struct home *parent, const char *name)
+{
+    static char paths[4][HOME_PATH_SIZE * 2];
+    static size_t next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, sizeof paths[0], "%s/%s", parent->path, name);
+    return path;
+}
+
+static void give_to(const struct home *given, uid_t uid)
+{
+    static const char *const files[] = {"", "gate", "credential"};
+
+    for (size_t i = 0; i < ROW_COUNT(files); i++)
+        ck_assert_int_eq(chown(below(given, files[i]), uid, uid), 0);
+}
+
+/* A home of this uid's, whose credential is `plan`. */
+static void make_home(struct home *made, const char *name, uid_t uid, const char *plan)
+{
+    home_create(made, &stage.scratch, name);
+    home_write(made, "credential", plan);
+    give_to(made, uid);
+}
+
+static void wait_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* ---- a client of another uid, in a child: nothing of nng, nothing that asserts ---- */
+
+struct probe {
+    const char *path, *provider, *api_key;
+    bool refresh;
+};
+
+/* The reply, or NULL; its plan is in *plan_out when it is OK. */
+static Probed__V1__RpcResponse *ask(int fd, uint32_t id, const struct probe *probe)
+{
+    Probed__V1__ProbeRequest request = PROBED__V1__PROBE_REQUEST__INIT;
+    Probed__V1__RpcResponse *response = NULL;
+    unsigned char *message;
+    size_t size;
+
+    request.home = (char *)(uintptr_t)probe->path;
+    request.provider = (char *)(uintptr_t)probe->provider;
+    if (probe->api_key != NULL)
+        request.api_key = (char *)(uintptr_t)probe->api_key;
+    request.refresh = probe->refresh;
+    message = raw_pack(METHOD_PROBE, 0, &request.base, &size);
+    if (raw_send(fd, id, message, size))
+        response = raw_receive(fd);
+    free(message);
+    return response;
+}
+
+/* ---- the matrix ---- */
+
+STORY_SETUP(with_peers, "--server-allow-uids", "65533 65532", "--server-admin-uids", "65531")
+
+struct asked {
+    const char *path;
+    char message[512]; /* what was answered; shared with the child */
+    uint64_t taken_ns;
+};
+
+static int act_probe(void *context)
+{
+    struct asked *asked = context;
+    const struct probe probe = {.path = asked->path, .provider = "openrouter"};
+    int fd = raw_connect(server->url), code = 127;
+    Probed__V1__RpcResponse *response = NULL;
+    uint64_t begun_ns;
+
+    if (fd >= 0 && raw_greet(fd, RAW_REQ)) {
+        begun_ns = clock_now_ns();
+        response = ask(fd, 1, &probe);
+        asked->taken_ns = clock_now_ns() - begun_ns;
+    }
+    if (response != NULL) {
+        code = (int)response->code;
+        snprintf(asked->message, sizeof asked->message, "%s", response->message);
+        probed__v1__rpc_response__free_unpacked(response, NULL);
+    }
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
+/* In memory that a child shares. */
+static struct asked *asked;
+
+static int probe_as(uid_t uid, const char *path)
+{
+    asked->path = path;
+    return process_as(uid, act_probe, asked);
+}
+
+static void share_memory(void)
+{
+    asked = mmap(NULL, sizeof *asked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(asked, MAP_FAILED);
+}
+
+START_TEST(who_may_use_which_home)
+{
+    static const uid_t peers[] = {ALICE, BOB, ADMIN, 0, STRANGER};
+    enum { OK = STATUS_OK, NO = STATUS_PERMISSION_DENIED, NONE = STATUS_NOT_FOUND };
+    struct home alices, bobs, private;
+    char hidden[HOME_PATH_SIZE * 2];
+
+    share_memory();
+    make_home(&alices, "alices", ALICE, "alice");
+    make_home(&bobs, "bobs", BOB, "bob");
+    make_home(&private, "private", BOB, "bob");
+    ck_assert_int_eq(chmod(private.path, 0700), 0);
+    snprintf(hidden, sizeof hidden, "%s/alices", private.path); /* hers, behind his door */
+    ck_assert_int_eq(mkdir(hidden, 0755), 0);
+    ck_assert_int_eq(chown(hidden, ALICE, ALICE), 0);
+
+    const struct {
+        const char *path;
+        int codes[ROW_COUNT(peers)]; /* in their order */
+    } rows[] = {
+        {alices.path, {OK, NO, OK, OK, NO}},
+        {bobs.path, {NO, OK, OK, OK, NO}},
+        {home->path, {NO, NO, OK, OK, NO}}, /* root's, who runs the daemon: that makes it nobody else's */
+        {below(&alices, "none"), {NONE, NO, NONE, NONE, NO}},
+        {below(&bobs, "none/deeper"), {NO, NONE, NONE, NONE, NO}},
+        {hidden, {NO, NO, OK, OK, NO}}, /* she may not walk there, and he does not own it */
+        {below(&private, "none"), {NO, NONE, NONE, NONE, NO}},
+        {"/nowhere", {NO, NO, NONE, NONE, NO}},
+    };
+
+    for (size_t i = 0; i < ROW_COUNT(rows); i++) {
+        for (size_t j = 0; j < ROW_COUNT(peers); j++) {
+            int code = probe_as(peers[j], rows[i].path);
+
+            ck_assert_msg(code == rows[i].codes[j], "uid %u, %s: %s (%s) instead of %s", (unsigned)peers[j],
+                          rows[i].path, status_code_name((enum status_code)code), asked->message,
+                          status_code_name((enum status_code)rows[i].codes[j]));
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_refusal_is_the_same_byte_for_byte_whatever_is_there)
+{
+    const char *paths[4];
+    char first[sizeof asked->message];
+    struct home alices;
+
+    share_memory();
+    make_home(&alices, "alices", ALICE, "alice");
+    paths[0] = alices.path;
+    paths[1] = below(&alices, "none");
+    paths[2] = below(&alices, "none/deeper");
+    paths[3] = below(&alices, "credential");
+    ck_assert_int_eq(probe_as(BOB, paths[0]), STATUS_PERMISSION_DENIED);
+    memcpy(first, asked->message, sizeof first);
+    for (size_t i = 0; i < 2 * ROW_COUNT(paths); i++) { /* then as it is remembered */
+        ck_assert_int_eq(probe_as(BOB, paths[i % ROW_COUNT(paths)]), STATUS_PERMISSION_DENIED);
+        ck_assert_str_eq(asked->message, first);
+    }
+}
+END_TEST
+
+/* How long refusals take, of a home that is there and of one that is not, asked for by turns. */
+enum { TIMED_COUNT = 201, SPELLING_SIZE = HOME_PATH_SIZE * 8 };
+
+struct timing {
+    char path[HOME_PATH_SIZE];
+    uint64_t there_ns[TIMED_COUNT], missing_ns[TIMED_COUNT];
+};
+
+static struct timing *timing; /* in memory that the child shares */
+
+/* A spelling that nobody used before: nothing is remembered of it. */
+static uint64_t time_refusal(int fd, uint32_t number, const char *name)
+{
+    char path[SPELLING_SIZE];
+    struct probe probe = {.path = path, .provider = "openrouter"};
+    Probed__V1__RpcResponse *response;
+    size_t size = (size_t)snprintf(path, sizeof path, "%s/%s", timing->path, name);
+    uint64_t begun_ns = clock_now_ns(), taken_ns;
+
+    for (uint32_t i = 0; i < number; i++)
+        size += (size_t)snprintf(path + size, sizeof path - size, "/.");
+    response = ask(fd, 2 * number + (name[0] == 'n'), &probe);
+    taken_ns = clock_now_ns() - begun_ns;
+    if (response == NULL || response->code != PROBED__V1__STATUS_CODE__PERMISSION_DENIED)
+        _exit(3);
+    probed__v1__rpc_response__free_unpacked(response, NULL);
+    return taken_ns;
+}
+
+static int act_time(void *context)
+{
+    int fd = raw_connect(server->url);
+
+    (void)context;
+    if (fd < 0 || !raw_greet(fd, RAW_REQ))
+        return 1;
+    for (uint32_t i = 0; i < TIMED_COUNT; i++) {
+        timing->there_ns[i] = time_refusal(fd, i, "home");
+        timing->missing_ns[i] = time_refusal(fd, i, "none");
+    }
+    return 0;
+}
+
+static int compare(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+static bool refusals_take_as_long(size_t number)
+{
+    uint64_t there_ns, missing_ns, spread_ns;
+
+    (void)number;
+    ck_assert_int_eq(process_as(BOB, act_time, NULL), 0);
+    qsort(timing->there_ns, TIMED_COUNT, sizeof(uint64_t), compare);
+    qsort(timing->missing_ns, TIMED_COUNT, sizeof(uint64_t), compare);
+    there_ns = timing->there_ns[TIMED_COUNT / 2];
+    missing_ns = timing->missing_ns[TIMED_COUNT / 2];
+    spread_ns = timing->there_ns[TIMED_COUNT * 9 / 10] - timing->there_ns[TIMED_COUNT / 10];
+    printf("a refusal of what is there takes %llu us, of what is not %llu us, with a spread of %llu us\n",
+           (unsigned long long)there_ns / 1000, (unsigned long long)missing_ns / 1000,
+           (unsigned long long)spread_ns / 1000);
+    ck_assert_uint_ge(timing->there_ns[0], NS_PER_MS); /* each is paced */
+    ck_assert_uint_ge(timing->missing_ns[0], NS_PER_MS);
+    return there_ns <= missing_ns + spread_ns && missing_ns <= there_ns + spread_ns;
+}
+
+START_TEST(a_refusal_takes_as_long_whatever_is_there)
+{
+    timing = mmap(NULL, sizeof *timing, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(timing, MAP_FAILED);
+    snprintf(timing->path, HOME_PATH_SIZE, "%s", stage.scratch.path);
+    expect_in_time(refusals_take_as_long);
+}
+END_TEST
+
+/* ---- names that come to lead elsewhere ---- */
+
+enum { RACE_COUNT = 20000, RACER_COUNT = 4 };
+
+struct race {
+    char paths[3][HOME_PATH_SIZE]; /* two that are exchanged, and a link to either */
+    atomic_bool over;
+    atomic_size_t swaps;
+    struct {
+        atomic_size_t own, refused, others, odd;
+        char message[256]; /* the first odd one */
+    } racers[RACER_COUNT];
+};
+
+static struct race *race;
+
+static void point_link(size_t target)
+{
+    char next[HOME_PATH_SIZE + 8];
+
+    snprintf(next, sizeof next, "%s.next", race->paths[2]);
+    if (symlink(race->paths[target], next) != 0 || rename(next, race->paths[2]) != 0)
+        _exit(2);
+}
+
+static _Noreturn void be_swapper(void)
+{
+    for (size_t i = 0; !atomic_load(&race->over); i++) {
+        if (renameat2(AT_FDCWD, race->paths[0], AT_FDCWD, race->paths[1], RENAME_EXCHANGE) != 0)
+            _exit(1);
+        point_link(i % 2);
+        atomic_fetch_add(&race->swaps, 1);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(i % 40) * 100000}, NULL);
+    }
+    _exit(0);
+}
+
+static bool is_fair_refusal(const Probed__V1__RpcResponse *response)
+{
+    switch (response->code) {
+    case PROBED__V1__STATUS_CODE__PERMISSION_DENIED:
+    case PROBED__V1__STATUS_CODE__NOT_FOUND:
+    case PROBED__V1__STATUS_CODE__ABORTED:
+    case PROBED__V1__STATUS_CODE__UNAVAILABLE:
+    case PROBED__V1__STATUS_CODE__RESOURCE_EXHAUSTED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void take_reply(size_t number, const char *plan, const Probed__V1__RpcResponse *response)
+{
+    Probed__V1__ProbeResponse *probed = NULL;
+
+    if (response->code == PROBED__V1__STATUS_CODE__OK)
+        probed = probed__v1__probe_response__unpack(NULL, response->payload.len, response->payload.data);
+    if (probed != NULL)
+        atomic_fetch_add(
+            strcmp(probed->usage->plan, plan) == 0 ? &race->racers[number].own : &race->racers[number].others, 1);
+    else if (is_fair_refusal(response))
+        atomic_fetch_add(&race->racers[number].refused, 1);
+    else if (atomic_fetch_add(&race->racers[number].odd, 1) == 0)
+        snprintf(race->racers[number].message, sizeof race->racers[number].message, "%s: %s",
+                 status_code_name((enum status_code)response->code), response->message);
+    if (probed != NULL)
+        probed__v1__probe_response__free_unpacked(probed, NULL);
+}
+
+/* Asks for all three names by turns: whatever they lead to, what comes is of this uid's own home. */
+static _Noreturn void be_racer(size_t number, size_t count)
+{
+    uid_t uid = number % 2 == 0 ? ALICE : BOB;
+    const char *plan = number % 2 == 0 ? "alice" : "bob";
+    int fd;
+
+    if (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0)
+        _exit(1);
+    fd = raw_connect(server->url);
+    if (fd < 0 || !raw_greet(fd, RAW_REQ))
+        _exit(2);
+    for (size_t i = 0; i < count; i++) {
+        const struct probe probe = {.path = race->paths[i % 3], .provider = "openrouter", .refresh = i % 4 == 3};
+        Probed__V1__RpcResponse *response = ask(fd, (uint32_t)i + 1, &probe);
+
+        if (response == NULL)
+            _exit(3);
+        take_reply(number, plan, response);
+        probed__v1__rpc_response__free_unpacked(response, NULL);
+    }
+    _exit(0);
+}
+
+static pid_t fork_racer(size_t number, size_t count)
+{
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0)
+        be_racer(number, count);
+    return pid;
+}
+
+static void expect_end(pid_t pid)
+{
+    int status;
+
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child ended with %#x", (unsigned)status);
+}
+
+static void set_race(void)
+{
+    struct home alices, bobs;
+
+    race = mmap(NULL, sizeof *race, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(race, MAP_FAILED);
+    make_home(&alices, "alices", ALICE, "alice");
+    make_home(&bobs, "bobs", BOB, "bob");
+    snprintf(race->paths[0], sizeof race->paths[0], "%s", alices.path);
+    snprintf(race->paths[1], sizeof race->paths[1], "%s", bobs.path);
+    snprintf(race->paths[2], sizeof race->paths[2], "%s/link", stage.scratch.path);
+    point_link(0);
+}
+
+/* Exchanged under the daemon's eyes, two homes never answer for each other. */
+START_TEST(swapping_names_never_gives_another_homes_data)
+{
+    size_t count = patience_count(RACE_COUNT), own[2] = {0};
+    pid_t racers[RACER_COUNT], swapper;
+
+    set_race();
+    swapper = fork();
+    ck_assert_int_ge(swapper, 0);
+    if (swapper == 0)
+        be_swapper();
+    for (size_t i = 0; i < RACER_COUNT; i++)
+        racers[i] = fork_racer(i, count / RACER_COUNT);
+    for (size_t i = 0; i < RACER_COUNT; i++)
+        expect_end(racers[i]);
+    atomic_store(&race->over, true);
+    expect_end(swapper);
+    for (size_t i = 0; i < RACER_COUNT; i++) {
+        printf("%s: own %zu, refused %zu, another's %zu\n", i % 2 == 0 ? "alice" : "bob", race->racers[i].own,
+               race->racers[i].refused, race->racers[i].others);
+        ck_assert_uint_eq(race->racers[i].others, 0);
+        ck_assert_msg(race->racers[i].odd == 0, "%s", race->racers[i].message);
+        own[i % 2] += race->racers[i].own;
+    }
+    printf("%zu exchanges during %zu probes\n", race->swaps, count);
+    ck_assert_uint_gt(own[0], 0); /* it was a race, and not all were refused */
+    ck_assert_uint_gt(own[1], 0);
+    ck_assert_uint_gt(race->swaps, 10);
+}
+END_TEST
+
+/* Who resolves it again: past the 250 ms that a resolution may be reused for. */
+static void let_resolutions_age(void)
+{
+    wait_ms(260);
+}
+
+START_TEST(a_directory_made_again_is_the_same_home_one_generation_on)
+{
+    struct call *call;
+    struct home again;
+    uint64_t generation;
+    char aside[HOME_PATH_SIZE + 8];
+
+    expect_plan(begin("openrouter", NULL), "one");
+    call = sync_begin(caller, home->path);
+    generation = sync_response(call)->fence->generation;
+    call_end(call);
+    snprintf(aside, sizeof aside, "%s.aside", home->path);
+    ck_assert_int_eq(rename(home->path, aside), 0);
+    home_create(&again, &stage.scratch, "home");
+    home_write(&again, "credential", "two");
+    let_resolutions_age();
+    expect_plan(begin("openrouter", NULL), "two"); /* neither the cached answer nor the warm worker of the other one */
+    call = sync_begin(caller, home->path);
+    ck_assert_uint_eq(sync_response(call)->fence->generation, generation + 1);
+    call_end(call);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("homes");
+    TCase *tcase;
+
+    tcase = story_case(suite, "again", story_setup);
+    tcase_add_test(tcase, a_directory_made_again_is_the_same_home_one_generation_on);
+    if (geteuid() == 0) { /* only root can be somebody else */
+        tcase = story_case(suite, "peers", with_peers);
+        tcase_add_test(tcase, who_may_use_which_home);
+        tcase_add_test(tcase, a_refusal_is_the_same_byte_for_byte_whatever_is_there);
+        tcase_add_test(tcase, a_refusal_takes_as_long_whatever_is_there);
+        tcase_add_test(tcase, swapping_names_never_gives_another_homes_data);
+    }
+    return check_main(suite);
+}
