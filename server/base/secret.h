@@ -1,5 +1,8 @@
 /* A secret's bytes: shared by count, wiped when the last holder lets go, left out of core files.
  *
+ * The first mebibyte of them is locked in memory, with pages around each that nobody can touch; what comes on top is
+ * wiped and left out of core files, too, and no more.
+ *
  * Ownership: secret_create gives one count, secret_share adds one, secret_release takes one.  Threads: any. */
 #ifndef SERVER_BASE_SECRET_H
 #define SERVER_BASE_SECRET_H
@@ -8,7 +11,7 @@
 
 #include <stddef.h>
 
-enum { FINGERPRINT_SIZE = 32 };
+enum { FINGERPRINT_SIZE = 32, SECRET_GUARDED_SIZE_MAX = 1048576 };
 
 struct secret;
 
@@ -28,6 +31,9 @@ void secret_release(struct secret *secret); /* NULL is fine */
 
 const char *secret_bytes(const struct secret *secret); /* lent; not terminated */
 size_t secret_size(const struct secret *secret);
+
+/* How much guarded memory is in use now, in whole pages. */
+size_t secret_guarded_size(void);
 
 /* Random bytes of the system, and the keyed BLAKE2b of `bytes`.  Call secret_setup once before, in main. */
 MUST_USE int secret_setup(void); /* -1: libsodium cannot start */

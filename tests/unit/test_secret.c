@@ -4,7 +4,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { THREAD_COUNT = 4, SHARE_COUNT = 20000 };
@@ -99,6 +102,70 @@ START_TEST(reading_past_the_end_ends_the_process)
 }
 END_TEST
 
+/* What /proc/self/smaps says of the mapping that this byte is in: "rd wr … lo … dd". */
+static void find_flags(const void *byte, char flags[256])
+{
+    FILE *file = fopen("/proc/self/smaps", "re");
+    char line[512];
+    unsigned long first, end;
+    bool inside = false;
+
+    ck_assert_ptr_nonnull(file);
+    flags[0] = '\0';
+    while (flags[0] == '\0' && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+            inside = (uintptr_t)byte >= first && (uintptr_t)byte < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            snprintf(flags, 256, "%.255s", line);
+    }
+    fclose(file);
+}
+
+enum { MANY = 300, KEY_SIZE = 4000 }; /* more than guarded memory holds */
+
+START_TEST(a_mebibyte_is_guarded_and_all_of_it_is_left_out_of_core_files)
+{
+    struct secret *secrets[MANY];
+    char key[KEY_SIZE], flags[256];
+    size_t guarded_count = 0;
+
+    memset(key, 'k', sizeof key);
+    for (size_t i = 0; i < MANY; i++) {
+        size_t before = secret_guarded_size();
+
+        secrets[i] = secret_create(key, sizeof key);
+        ck_assert_ptr_nonnull(secrets[i]);
+        guarded_count += secret_guarded_size() > before;
+        find_flags(secret_bytes(secrets[i]), flags);
+        ck_assert_msg(strstr(flags, " dd") != NULL, "%zu: %s", i, flags);
+        ck_assert_mem_eq(secret_bytes(secrets[i]), key, sizeof key);
+        ck_assert_uint_le(secret_guarded_size(), SECRET_GUARDED_SIZE_MAX);
+    }
+    ck_assert_uint_ge(guarded_count, 100);
+    ck_assert_uint_lt(guarded_count, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        secret_release(secrets[i]);
+    ck_assert_uint_eq(secret_guarded_size(), 0);
+}
+END_TEST
+
+START_TEST(a_secret_larger_than_guarded_memory_is_one_like_any_other)
+{
+    size_t size = 2 * (size_t)SECRET_GUARDED_SIZE_MAX;
+    char *key = malloc(size);
+    struct secret *secret;
+
+    ck_assert_ptr_nonnull(key);
+    memset(key, 'k', size);
+    secret = secret_create(key, size);
+    ck_assert_ptr_nonnull(secret);
+    ck_assert_uint_eq(secret_guarded_size(), 0);
+    ck_assert_mem_eq(secret_bytes(secret), key, size);
+    secret_release(secret);
+    free(key);
+}
+END_TEST
+
 START_TEST(a_fingerprint_depends_on_the_key_and_on_every_byte)
 {
     struct fingerprint_key key, other_key;
@@ -156,6 +223,8 @@ int main(void)
     tcase_add_test(tcase, no_secret_can_be_shared_and_released);
     tcase_add_test(tcase, any_thread_may_hold_and_let_go);
     tcase_add_test_raise_signal(tcase, reading_past_the_end_ends_the_process, SIGSEGV);
+    tcase_add_test(tcase, a_mebibyte_is_guarded_and_all_of_it_is_left_out_of_core_files);
+    tcase_add_test(tcase, a_secret_larger_than_guarded_memory_is_one_like_any_other);
     tcase_add_test(tcase, a_fingerprint_depends_on_the_key_and_on_every_byte);
     tcase_add_test(tcase, random_bytes_are_never_the_same);
     tcase_add_test(tcase, wiped_bytes_are_zero);

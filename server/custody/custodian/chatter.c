@@ -2,11 +2,16 @@
 #include "server/custody/custodian/chatter.h"
 
 #include "server/base/log.h"
+#include "server/base/redact.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 4096, READ_COUNT_MAX = 4 }; /* at one go: others have their turn */
+enum {
+    READ_SIZE = 4096,
+    READ_COUNT_MAX = 4, /* at one go: others have their turn */
+    SHOWN_SIZE = 2 * CHATTER_LINE_SIZE_MAX
+};
 
 void chatter_init(struct chatter *chatter, uint64_t worker_id, int fd)
 {
@@ -17,9 +22,16 @@ static void end_line(struct chatter *chatter)
 {
     chatter->line_count++;
     if (log_enabled(LOG_DEBUG) && chatter->shown_count < CHATTER_LINE_COUNT_MAX) {
+        char shown[SHOWN_SIZE];
+
+        if (chatter->line_size == CHATTER_LINE_SIZE_MAX) { /* half a secret does not look like one */
+            while (chatter->line_size > 0 && chatter->line[chatter->line_size - 1] != ' ')
+                chatter->line_size--;
+        }
         chatter->line[chatter->line_size] = '\0';
+        redact_line(chatter->line, shown, sizeof shown);
         log_write(LOG_DEBUG, "worker says",
-                  LOG_FIELDS(log_number("worker", chatter->worker_id), log_text("text", chatter->line)));
+                  LOG_FIELDS(log_number("worker", chatter->worker_id), log_text("text", shown)));
         chatter->shown_count++;
     }
     chatter->line_size = 0;
