@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,14 +101,22 @@ static void find_libexec_dir(struct daemon *daemon)
         *slash = '\0';
 }
 
-/* No core file (an api_key may be in memory), as many descriptors as the system lets us have. */
-static void set_limits(void)
+/* An api_key may be in memory: no core file, and no process of the same uid may look (ptrace, /proc/<pid>/mem).  A limit
+ * does not keep a core from a program that core_pattern pipes to; not being dumpable does. */
+static void seal_memory(void)
 {
     const struct rlimit no_core = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &no_core);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* As many descriptors as the system lets us have. */
+static void set_limits(void)
+{
     struct rlimit descriptors;
 
     umask(077);
-    setrlimit(RLIMIT_CORE, &no_core);
     if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
         descriptors.rlim_cur = descriptors.rlim_max;
         setrlimit(RLIMIT_NOFILE, &descriptors);
@@ -403,6 +412,7 @@ int main(int argc, char **argv)
     if (mode == CONFIG_PRINT) {
         config_print(&daemon.config, stdout);
     } else if (mode == CONFIG_RUN) { /* else it was checked, or --help was answered */
+        seal_memory();
         set_limits();
         block_signals();
         if (secret_setup() != 0) {

@@ -30,6 +30,9 @@ endfunction()
 function(probed_program name)
   cmake_parse_arguments(PROGRAM "NNG" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${PROGRAM_SOURCES})
+  # Bound at start: the linker that binds a call when it is first made saves the vector registers on the stack, and with
+  # them whatever memcpy moved last, an api_key for one.
+  target_link_options(${name} PRIVATE -Wl,-z,relro,-z,now)
   target_link_libraries(${name} PRIVATE probed_rules ${PROGRAM_LINKS})
   if(PROGRAM_NNG)
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:nng_shim>)

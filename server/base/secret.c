@@ -6,9 +6,11 @@
 
 #include "server/base/invariant.h"
 
+#include <malloc.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -149,4 +151,12 @@ void secret_fingerprint(const struct fingerprint_key *key, const void *bytes, si
 void secret_wipe(void *memory, size_t size)
 {
     sodium_memzero(memory, size);
+}
+
+void secret_free(void *memory)
+{
+    if (memory == NULL)
+        return;
+    sodium_memzero(memory, malloc_usable_size(memory));
+    free(memory);
 }

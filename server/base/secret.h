@@ -44,4 +44,8 @@ void secret_fingerprint(const struct fingerprint_key *key, const void *bytes, si
 /* Overwrites; the compiler may not drop it. */
 void secret_wipe(void *memory, size_t size);
 
+/* For libraries that hold what may be a secret and would free it as it is: overwrites a block of malloc's, and frees it.
+ * NULL is fine. */
+void secret_free(void *memory);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
+#include "server/base/secret.h"
 #include "server/threads/lock.h"
 
 #include <errno.h>
@@ -193,6 +194,7 @@ static enum lease_end read_line(struct dialogue *dialogue, struct text *line)
         switch (read_some(fd.fd, chunk, sizeof chunk, &size)) {
         case READ_BYTES:
             end = take_chunk(dialogue, chunk, size, line, &whole);
+            secret_wipe(chunk, size); /* a worker may repeat what it was asked with */
             break;
         case READ_END_OF_FILE:
             return fail_died(dialogue, line->size == 0 ? "without an answer" : "in the middle of its answer");
@@ -203,7 +205,7 @@ static enum lease_end read_line(struct dialogue *dialogue, struct text *line)
     return end == LEASE_ANSWERED ? look_behind(dialogue) : end;
 }
 
-enum lease_end dialogue_ask(struct worker_channel channel, const struct text *request, size_t line_size_max,
+enum lease_end dialogue_ask(struct worker_channel channel, struct text *request, size_t line_size_max,
                             uint64_t deadline_ns, struct dialogue_answer *answer_out, struct status *status_out)
 {
     struct dialogue dialogue = {
@@ -216,6 +218,7 @@ enum lease_end dialogue_ask(struct worker_channel channel, const struct text *re
     end = look_for_stray(&dialogue);
     if (end == LEASE_ANSWERED)
         end = write_request(&dialogue, request);
+    text_wipe(request); /* an answer may be long in coming, and an api_key is in it */
     if (end == LEASE_ANSWERED) {
         written_ns = clock_now_ns();
         end = read_line(&dialogue, &line);
@@ -223,7 +226,7 @@ enum lease_end dialogue_ask(struct worker_channel channel, const struct text *re
     if (end == LEASE_ANSWERED) {
         *answer_out = (struct dialogue_answer){.line = line, .probe_ns = clock_now_ns() - written_ns};
     } else {
-        text_fini(&line);
+        text_wipe(&line);
         *status_out = dialogue.status;
     }
     return end;

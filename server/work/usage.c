@@ -10,6 +10,7 @@
 #include "server/base/clock.h"
 #include "server/base/display.h"
 #include "server/base/moment.h"
+#include "server/base/secret.h"
 #include "server/work/shape.h"
 
 #include <jansson.h>
@@ -442,7 +443,8 @@ static struct status parse(const char *line, size_t line_size, json_t **root_out
     root = json_loadb(line, line_size, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
     if (root == NULL && json_error_code(&error) == json_error_out_of_memory)
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to read an answer of %zu bytes", line_size);
-    if (root == NULL) /* the parser's own text may quote the line */
+    secret_wipe(error.text, sizeof error.text); /* it may quote the line */
+    if (root == NULL)
         return status_make(STATUS_INTERNAL, "the worker's answer is no JSON (at byte %d of %zu)", error.position,
                            line_size);
     if (!json_is_object(root) && !json_is_null(root)) {

@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
+#include "server/base/secret.h"
 #include "server/threads/lock.h"
 #include "server/threads/thread.h"
 #include "server/work/dialogue.h"
@@ -64,13 +65,12 @@ static struct lease_outcome ask(const struct engine_lease *lease, const struct w
     }
     outcome.end = dialogue_ask(lease->channel, &request, settings->answer_line_size_max, lease->run_deadline_ns,
                                &answer, &outcome.status);
-    text_wipe(&request); /* the api_key was in it */
     if (outcome.end != LEASE_ANSWERED)
         return outcome;
     receipt = (struct usage_receipt){.probe_ns = answer.probe_ns, .wall_ms = clock_wall_ms()};
     outcome.end =
         usage_from_line(lease, text_string(&answer.line), answer.line.size, &receipt, &outcome.answer, &outcome.status);
-    text_fini(&answer.line);
+    text_wipe(&answer.line);
     return outcome;
 }
 
@@ -183,7 +183,8 @@ struct status work_create(const struct work_settings *settings, work_returned *r
 
     if (work == NULL)
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the handlers");
-    json_object_seed(0); /* before several threads parse, as jansson's manual asks */
+    json_set_alloc_funcs(malloc, secret_free); /* a worker may repeat in its answer what it was asked with */
+    json_object_seed(0);                       /* before several threads parse, as jansson's manual asks */
     work->settings = *settings;
     work->returned = returned;
     work->context = context;

@@ -9,10 +9,7 @@
 
 void memory_free(void *memory)
 {
-    if (memory == NULL)
-        return;
-    secret_wipe(memory, malloc_usable_size(memory));
-    free(memory);
+    secret_free(memory);
 }
 
 /* realloc might move the block and leave the old bytes behind. */

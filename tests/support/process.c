@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -126,4 +127,62 @@ int process_as(uid_t uid, int (*act)(void *context), void *context)
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) < 126, "a child of uid %u ended with status %#x",
                   (unsigned)uid, (unsigned)status);
     return WEXITSTATUS(status);
+}
+
+/* ---- memory ---- */
+
+enum { CHUNK_SIZE = 1 << 20 };
+
+static size_t count_in(const char *text, size_t text_size, const void *bytes, size_t size)
+{
+    const char *at = text, *end = text + text_size;
+    size_t count = 0;
+
+    while ((at = memmem(at, (size_t)(end - at), bytes, size)) != NULL) {
+        count++;
+        at++;
+    }
+    return count;
+}
+
+/* Chunks overlap by what is looked for less one byte, so that nothing is cut in two, or counted twice. */
+static size_t count_in_mapping(int fd, uint64_t first, uint64_t end, const void *bytes, size_t size)
+{
+    static char chunk[CHUNK_SIZE];
+    size_t count = 0;
+
+    while (first < end) {
+        size_t wanted = end - first < sizeof chunk ? (size_t)(end - first) : sizeof chunk;
+        ssize_t got = pread(fd, chunk, wanted, (off_t)first);
+
+        if (got < (ssize_t)size)
+            break; /* a guard page, or the end */
+        count += count_in(chunk, (size_t)got, bytes, size);
+        first += (uint64_t)got - (first + (uint64_t)got < end ? size - 1 : 0);
+    }
+    return count;
+}
+
+size_t process_memory_count(pid_t pid, const void *bytes, size_t size)
+{
+    char path[64], line[512], rights[5];
+    uint64_t first, end;
+    size_t count = 0;
+    FILE *maps;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    maps = fopen(path, "re");
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_ptr_nonnull(maps);
+    ck_assert_int_ge(fd, 0);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &first, &end, rights) == 3 && rights[0] == 'r' &&
+            strstr(line, "[v") == NULL)
+            count += count_in_mapping(fd, first, end, bytes, size);
+    }
+    fclose(maps);
+    close(fd);
+    return count;
 }

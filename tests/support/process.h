@@ -21,6 +21,10 @@ pid_t process_child_named(pid_t pid, const char *name);
 /* Whether there is such a process that still runs: a dead one that nobody has reaped does not. */
 bool process_runs(pid_t pid);
 
+/* How often these bytes are found in its memory, wherever it may be read; what the kernel maps for itself left out.
+ * For root. */
+size_t process_memory_count(pid_t pid, const void *bytes, size_t size);
+
 /* Lets a forked child do this with another uid (and its gid alone); what it gave back, 0 to 127. */
 int process_as(uid_t uid, int (*act)(void *context), void *context);
 

@@ -321,6 +321,40 @@ static void act_stray(const struct request *request)
     answer(request);
 }
 
+/* ---- behaviours: indiscretion ---- */
+
+/* Says all it knows on its standard error, in the forms that programs do, and answers. */
+static void act_babble(const struct request *request)
+{
+    const char *token = getenv("CANARY_TOKEN");
+
+    fprintf(stderr, "Authorization: Bearer %s\n", request->api_key);
+    fprintf(stderr, "connecting with key %s and {\"token\": \"%s\"}\n", request->api_key, token);
+    fprintf(stderr, "CANARY_TOKEN=%s\nhttps://user:%s@host/%s?k=%s\n", token, token, token, request->api_key);
+    fprintf(stderr, "%0500d %s\n", 0, request->api_key); /* cut in the middle of it */
+    answer(request);
+}
+
+/* Its answer is none, and tells the key. */
+static void act_parrot(const struct request *request)
+{
+    say(request->api_key);
+    say("\n");
+}
+
+static void act_parrot_id(const struct request *request)
+{
+    json_t *answer = json_pack("{s:s, s:s, s:s}", "id", request->api_key, "provider", request->api_key, "status", "ok");
+    char *line = json_dumps(answer, JSON_COMPACT);
+
+    if (line == NULL)
+        exit(4);
+    say(line);
+    say("\n");
+    free(line);
+    json_decref(answer);
+}
+
 /* ---- the table ---- */
 
 struct behaviour {
@@ -351,6 +385,9 @@ static const struct behaviour behaviours[] = {
     {"wrong-id", act_wrong_id},
     {"wrong-provider", act_wrong_provider},
     {"stray-", act_stray},
+    {"babble", act_babble},
+    {"parrot", act_parrot},
+    {"parrot-id", act_parrot_id},
 };
 
 static void act(struct request *request)
