@@ -1,6 +1,7 @@
 /* Whose home it is, with real uids: who may use what, names that come to lead to other directories, and a file system
  * that hangs.  The tests run as root. */
 #include "server/base/clock.h"
+#include "tests/support/hung_mount.h"
 #include "tests/support/process.h"
 #include "tests/support/raw.h"
 #include "tests/support/story.h"
@@ -451,6 +452,150 @@ START_TEST(a_directory_made_again_is_the_same_home_one_generation_on)
 }
 END_TEST
 
+/* ---- a file system that hangs ---- */
+
+enum { HUNG_COUNT = 20, HUNG_TIMEOUT_MS = 3000 };
+
+static struct hung_mount hung;
+
+/* The namespace and the mount come before the daemon, and before any thread. */
+static void open_hung(bool well, const char *const *settings)
+{
+    static char directory[SCRATCH_PATH_SIZE + 8];
+
+    scratch_open(&stage.scratch);
+    home_create(home, &stage.scratch, "home");
+    snprintf(directory, sizeof directory, "%s/hung", stage.scratch.path);
+    ck_assert_int_eq(mkdir(directory, 0755), 0);
+    ck_assert(hung_mount_open(&hung, directory, well));
+    daemon_start(server, &stage.scratch, settings);
+}
+
+static void hung_setup(void)
+{
+    open_hung(false, NULL);
+}
+
+static void hangs_later_setup(void)
+{
+    static const char *const settings[] = {"--pool-workers-max", "20", "--pool-workers-per-home", "1", NULL};
+
+    open_hung(true, settings);
+}
+
+static void hung_teardown(void)
+{
+    hung_mount_close(&hung);
+    story_teardown();
+}
+
+static void begin_hung(struct call *calls[HUNG_COUNT])
+{
+    char path[HOME_PATH_SIZE];
+
+    for (size_t i = 0; i < HUNG_COUNT; i++) {
+        snprintf(path, sizeof path, "%s/h%zu", hung.directory, i);
+        calls[i] = probe_begin(caller, path, "openrouter", NULL, HUNG_TIMEOUT_MS);
+    }
+}
+
+/* A cached answer, an Invalidate, a start in a home that was in use and one in a home that never was. */
+static bool others_are_unaffected(size_t number)
+{
+    static size_t fresh_count;
+    struct home fresh;
+    char name[16];
+    struct call *call = begin("openrouter", NULL);
+    bool in_time;
+
+    (void)number;
+    expect_plan(call, "one");
+    call = begin("openrouter", NULL);
+    in_time = (int)probe_response(call)->origin == PROBED__V1__ORIGIN__ORIGIN_CACHED && taken_ns(call) < 10 * NS_PER_MS;
+    call_end(call);
+    call = invalidate_begin(caller, home->path, "", PROBED__V1__BARRIER__BARRIER_FENCED);
+    call_expect(call, STATUS_OK, NULL);
+    in_time &= taken_ns(call) < 10 * NS_PER_MS;
+    call_end(call);
+    call = begin("openrouter", NULL);
+    ck_assert_int_eq((int)probe_response(call)->origin, PROBED__V1__ORIGIN__ORIGIN_COLD);
+    in_time &= taken_ns(call) < 500 * NS_PER_MS;
+    call_end(call);
+    snprintf(name, sizeof name, "fresh%zu", fresh_count++);
+    home_create(&fresh, &stage.scratch, name);
+    call = probe_begin(caller, fresh.path, "openrouter", NULL, 0);
+    ck_assert_int_eq((int)probe_response(call)->origin, PROBED__V1__ORIGIN__ORIGIN_COLD);
+    in_time &= taken_ns(call) < 500 * NS_PER_MS;
+    call_end(call);
+    return in_time;
+}
+
+START_TEST(twenty_homes_on_a_hung_mount_delay_nobody_else)
+{
+    struct call *calls[HUNG_COUNT];
+
+    begin_hung(calls);
+    hung_mount_wait(&hung); /* one look hangs in the kernel, the others wait behind it */
+    expect_in_time(others_are_unaffected);
+    for (size_t i = 0; i < HUNG_COUNT; i++) {
+        call_expect(calls[i], STATUS_DEADLINE_EXCEEDED, NULL);
+        if (patience_time_counts())
+            ck_assert_uint_le(taken_ns(calls[i]), (HUNG_TIMEOUT_MS + 50) * NS_PER_MS);
+        call_end(calls[i]);
+    }
+    expect_in_time(others_are_unaffected);
+}
+END_TEST
+
+/* Their workers were started while it was well, and there is room for no more: then it hangs, and all of them are to be
+ * started again. */
+START_TEST(twenty_starts_on_a_mount_that_hangs_by_now_leave_room_for_others)
+{
+    struct call *calls[HUNG_COUNT], *call;
+
+    begin_hung(calls);
+    for (size_t i = 0; i < HUNG_COUNT; i++)
+        expect_origin(calls[i], PROBED__V1__ORIGIN__ORIGIN_COLD);
+    daemon_wait(server, "idle", HUNG_COUNT);
+    begin_hung(calls); /* so that they are resolved */
+    for (size_t i = 0; i < HUNG_COUNT; i++)
+        expect_origin(calls[i], PROBED__V1__ORIGIN__ORIGIN_CACHED);
+    hung_mount_hang(&hung);
+    call = invalidate_begin(caller, "", "", PROBED__V1__BARRIER__BARRIER_FENCED);
+    call_expect(call, STATUS_OK, NULL);
+    call_end(call);
+    begin_hung(calls);
+    hung_mount_wait(&hung);
+    call = begin("openrouter", NULL); /* waits for a seat, and gets one in a second */
+    call_expect(call, STATUS_OK, NULL);
+    printf("a start took %llu ms while twenty others hung\n", (unsigned long long)(taken_ns(call) / NS_PER_MS));
+    if (patience_time_counts())
+        ck_assert_uint_le(taken_ns(call), 2 * NS_PER_S);
+    call_end(call);
+    for (size_t i = 0; i < HUNG_COUNT; i++) {
+        call_wait(calls[i]);
+        ck_assert_int_ne((int)calls[i]->response->code, STATUS_OK);
+        call_end(calls[i]);
+    }
+    expect_in_time(others_are_unaffected);
+}
+END_TEST
+
+static void add_hung(Suite *suite)
+{
+    TCase *tcase = tcase_create("hung");
+
+    tcase_add_checked_fixture(tcase, hung_setup, hung_teardown);
+    tcase_set_timeout(tcase, patience_test_s());
+    tcase_add_test(tcase, twenty_homes_on_a_hung_mount_delay_nobody_else);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("hangs later");
+    tcase_add_checked_fixture(tcase, hangs_later_setup, hung_teardown);
+    tcase_set_timeout(tcase, patience_test_s());
+    tcase_add_test(tcase, twenty_starts_on_a_mount_that_hangs_by_now_leave_room_for_others);
+    suite_add_tcase(suite, tcase);
+}
+
 int main(void)
 {
     Suite *suite = suite_create("homes");
@@ -465,5 +610,7 @@ int main(void)
         tcase_add_test(tcase, a_refusal_takes_as_long_whatever_is_there);
         tcase_add_test(tcase, swapping_names_never_gives_another_homes_data);
     }
+    if (hung_mount_possible())
+        add_hung(suite);
     return check_main(suite);
 }

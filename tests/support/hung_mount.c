@@ -1,6 +1,7 @@
 /* The least of FUSE that makes a path hang, see hung_mount.h; the protocol is in <linux/fuse.h>. */
 #include "tests/support/hung_mount.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <sched.h>
@@ -25,15 +26,37 @@ bool hung_mount_possible(void)
     return child > 0 && waitpid(child, &result, 0) == child && result == 0;
 }
 
-static void answer(int device, uint64_t unique, const void *body, size_t size)
+/* `error`: 0, or an errno and no body. */
+static void answer(int device, uint64_t unique, int error, const void *body, size_t size)
 {
     char reply[256];
-    struct fuse_out_header head = {.len = (uint32_t)(sizeof head + size), .unique = unique};
+    struct fuse_out_header head = {.len = (uint32_t)(sizeof head + size), .error = -error, .unique = unique};
 
     memcpy(reply, &head, sizeof head);
-    memcpy(reply + sizeof head, body, size);
+    if (size > 0)
+        memcpy(reply + sizeof head, body, size);
     if (write(device, reply, sizeof head + size) < 0)
         perror("hung_mount: answer");
+}
+
+static struct fuse_attr directory_of(uint64_t node)
+{
+    return (struct fuse_attr){.ino = node, .mode = S_IFDIR | 0755, .nlink = 2};
+}
+
+/* Whatever is asked while it is well.  The kernel is to keep nothing: it asks again each time. */
+static void answer_well(const struct hung_mount *mount, const struct fuse_in_header *head, const char *name)
+{
+    struct fuse_entry_out entry = {.nodeid = FUSE_ROOT_ID + 1 + (uint64_t)strtoul(name + 1, NULL, 10)};
+    struct fuse_attr_out attributes = {.attr = directory_of(head->nodeid)};
+
+    entry.attr = directory_of(entry.nodeid);
+    if (head->opcode == FUSE_GETATTR)
+        answer(mount->device, head->unique, 0, &attributes, sizeof attributes);
+    else if (head->opcode == FUSE_LOOKUP && name[0] == 'h')
+        answer(mount->device, head->unique, 0, &entry, sizeof entry);
+    else if (head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET && head->opcode != FUSE_INTERRUPT)
+        answer(mount->device, head->unique, head->opcode == FUSE_LOOKUP ? ENOENT : ENOSYS, NULL, 0);
 }
 
 /* Until the mount is gone. */
@@ -43,17 +66,18 @@ static void *serve(void *context)
     static char request[REQUEST_SIZE];
     const struct fuse_init_out init = {
         .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = WRITE_SIZE_MAX};
-    const struct fuse_attr_out root = {.attr_valid = ATTRIBUTES_VALID_S,
-                                       .attr = {.ino = FUSE_ROOT_ID, .mode = S_IFDIR | 0755, .nlink = 2}};
+    const struct fuse_attr_out root = {.attr_valid = ATTRIBUTES_VALID_S, .attr = directory_of(FUSE_ROOT_ID)};
 
     while (read(mount->device, request, sizeof request) > 0) {
         struct fuse_in_header head;
 
         memcpy(&head, request, sizeof head);
         if (head.opcode == FUSE_INIT)
-            answer(mount->device, head.unique, &init, sizeof init);
-        else if (head.opcode == FUSE_GETATTR)
-            answer(mount->device, head.unique, &root, sizeof root);
+            answer(mount->device, head.unique, 0, &init, sizeof init);
+        else if (atomic_load(&mount->well))
+            answer_well(mount, &head, request + sizeof head);
+        else if (head.opcode == FUSE_GETATTR && head.nodeid == FUSE_ROOT_ID)
+            answer(mount->device, head.unique, 0, &root, sizeof root);
         else if (head.opcode == FUSE_LOOKUP && write(mount->hung[1], "", 1) < 0)
             perror("hung_mount: note");
     }
@@ -67,11 +91,12 @@ static bool mount_in_private(const char *directory, const char *options)
            mount("hung", directory, "fuse", 0, options) == 0;
 }
 
-bool hung_mount_open(struct hung_mount *mount, const char *directory)
+bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well)
 {
     char options[128];
 
     mount->directory = directory;
+    atomic_init(&mount->well, well);
     mount->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (mount->device < 0)
         return false;
@@ -84,6 +109,11 @@ bool hung_mount_open(struct hung_mount *mount, const char *directory)
     }
     close(mount->device);
     return false;
+}
+
+void hung_mount_hang(struct hung_mount *mount)
+{
+    atomic_store(&mount->well, false);
 }
 
 void hung_mount_wait(struct hung_mount *mount)

@@ -1,4 +1,5 @@
-/* A file system that hangs: a FUSE mount whose server answers for its root directory and for nothing below it.
+/* A file system that hangs: a FUSE mount whose server answers for its root directory and for nothing below it, or does
+ * for a while.  While it is well, each name in it that begins with 'h' is a directory without anything in it.
  *
  * It is mounted in a mount namespace of this process's own, so nothing is left when the process ends, however it does.
  * Open it before other threads start: those share the namespace.
@@ -7,20 +8,25 @@
 #define TESTS_SUPPORT_HUNG_MOUNT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct hung_mount {
     const char *directory; /* lent */
     int device;            /* /dev/fuse */
     int hung[2];           /* a pipe: a byte for every look-up that hangs */
+    atomic_bool well;
     pthread_t server;
 };
 
 /* Whether this process may mount one at all. */
 bool hung_mount_possible(void);
 
-/* `directory` exists.  False: the system did not let us. */
-bool hung_mount_open(struct hung_mount *mount, const char *directory);
+/* `directory` exists.  `well`: it does not hang yet.  False: the system did not let us. */
+bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well);
+
+/* From now on it hangs. */
+void hung_mount_hang(struct hung_mount *mount);
 
 /* Waits until one more look-up hangs. */
 void hung_mount_wait(struct hung_mount *mount);
