@@ -127,7 +127,11 @@ static int connect_within(int fd, const union socket_address *address, socklen_t
 }
 
 /* SP's greeting: 0 "SP" 0, the protocol in network order, 0 0. */
-enum { GREETING_SIZE = 8 };
+enum {
+    GREETING_SIZE = 8,
+    REQ_PROTOCOL = 0x30,
+    KEPT_MS = 50 /* a connection that is not closed by then is kept */
+};
 
 static struct probed_status read_greeting(int fd, const char *url, uint16_t protocol, uint64_t deadline_ms)
 {
@@ -156,6 +160,43 @@ static struct probed_status read_greeting(int fd, const char *url, uint16_t prot
     return outcome_ok();
 }
 
+/* Greets back: whoever has too many connections, or may not listen, is let in and shown out again. */
+static struct probed_status expect_kept(int fd, const char *url, uint16_t far_protocol, uint64_t deadline_ms)
+{
+    const uint16_t protocol = far_protocol ^ 1; /* of a pair of protocols the ends differ in the last bit */
+    const unsigned char greeting[GREETING_SIZE] = {
+        0, 'S', 'P', 0, (unsigned char)(protocol >> 8), (unsigned char)protocol, 0, 0};
+    uint64_t until_ms = outcome_now_ms() + KEPT_MS;
+    char byte;
+
+    if (send(fd, greeting, sizeof greeting, MSG_NOSIGNAL) != (ssize_t)sizeof greeting ||
+        !wait_for(fd, POLLIN, until_ms < deadline_ms ? until_ms : deadline_ms) || read(fd, &byte, 1) != 0)
+        return outcome_ok();
+    if (protocol == REQ_PROTOCOL)
+        return outcome_unreachable(
+            "cannot reach probed at %s: it closes this connection on arrival; uid %u seems to have "
+            "as many as server.connections_per_uid allows",
+            url, (unsigned)geteuid());
+    return outcome_unreachable("cannot reach probed at %s: it closes this connection on arrival; events are for root, "
+                               "the daemon's uid and server.admin_uids",
+                               url);
+}
+
+/* What would help, where that can be told. */
+static const char *hint_for(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ECONNREFUSED:
+        return "; is it running?";
+    case EACCES:
+    case EPERM:
+        return "; this user may not use that socket (server.allow_uids admits further ones)";
+    default:
+        return "";
+    }
+}
+
 struct probed_status address_try(const char *url, uint16_t protocol, uint64_t deadline_ms)
 {
     union socket_address address;
@@ -172,9 +213,11 @@ struct probed_status address_try(const char *url, uint16_t protocol, uint64_t de
     if (error == EAGAIN) /* a unix socket whose backlog is full: somebody is there */
         status = outcome_ok();
     else if (error != 0)
-        status = outcome_unreachable("cannot reach probed at %s: %s", url, strerror(error));
+        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error), hint_for(error));
     else
         status = read_greeting(fd, url, protocol, deadline_ms);
+    if (error == 0 && outcome_is_ok(&status))
+        status = expect_kept(fd, url, protocol, deadline_ms);
     close(fd);
     return status;
 }

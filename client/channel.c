@@ -218,7 +218,9 @@ static struct probed_status receive_failed(struct probed_channel *channel, int e
     default: /* NNG_ECONNRESET, or what nng makes of an answer above response_size_max: the connection is gone */
         return outcome_unreachable(
             "probed at %s closed the connection before it answered a request of %zu bytes%s", url, request_size,
-            request_size > LIMIT_REQUEST_SIZE_DEFAULT ? ", which may be more than its server.request_bytes_max" : "");
+            request_size > LIMIT_REQUEST_SIZE_DEFAULT
+                ? ", which may be more than its server.request_bytes_max"
+                : ": it is ending, or this uid's connections are as many as server.connections_per_uid allows");
     }
 }
 

@@ -14,8 +14,10 @@
 #include <errno.h>
 #include <ini.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -636,6 +638,53 @@ static struct status settle_command(struct loader *loader, size_t row_index, con
     return status;
 }
 
+/* 0, or why this file is no program. */
+static int program_error(const char *path)
+{
+    struct stat about;
+
+    if (stat(path, &about) != 0)
+        return errno;
+    if (S_ISDIR(about.st_mode))
+        return EISDIR;
+    return access(path, X_OK) == 0 ? 0 : errno;
+}
+
+/* As the custodian will look for it: a bare name along PATH, absolute folders only.  The errno that tells most. */
+static int search_error(const char *name)
+{
+    const char *directory = getenv("PATH");
+    int result = ENOENT;
+
+    while (directory != NULL && directory[0] != '\0') {
+        size_t size = strcspn(directory, ":");
+        char path[PATH_MAX];
+        int length = snprintf(path, sizeof path, "%.*s/%s", (int)size, directory, name);
+        int error = directory[0] == '/' && length > 0 && (size_t)length < sizeof path ? program_error(path) : ENOENT;
+
+        if (error == 0)
+            return 0;
+        if (error != ENOENT && error != ENOTDIR)
+            result = error;
+        directory += size + (directory[size] == ':' ? 1 : 0);
+    }
+    return result;
+}
+
+/* For --check-config: that there is such a program, and that it may be run. */
+static struct status check_command(struct loader *loader, size_t row_index)
+{
+    const char *program = loader->config.worker.command.words[0];
+    int error = strchr(program, '/') == NULL ? search_error(program) : program_error(program);
+    struct status status;
+
+    if (error == 0)
+        return status_ok();
+    status = status_make(STATUS_INVALID_ARGUMENT, "%.*s: %s",
+                         (int)utf8_clip(program, strnlen(program, PATH_SHOWN_SIZE)), program, strerror(error));
+    return place_refusal(loader, &loader->rows[row_index], loader->config.sources[row_index], &status);
+}
+
 /* What can be said only when every source has spoken. */
 static struct status settle(struct loader *loader, const char *libexec_dir)
 {
@@ -646,6 +695,8 @@ static struct status settle(struct loader *loader, const char *libexec_dir)
             status = settle_sockets(loader, i);
         else if (loader->rows[i].type == CONFIG_COMMAND)
             status = settle_command(loader, i, libexec_dir);
+        if (status_is_ok(&status) && loader->mode == CONFIG_CHECK && loader->rows[i].type == CONFIG_COMMAND)
+            status = check_command(loader, i);
     }
     return status_is_ok(&status) ? check_sockets(&loader->config) : status;
 }

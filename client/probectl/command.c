@@ -159,7 +159,7 @@ enum command_exit command_fail(const struct probed_status *status, const char *w
     const char *program = program_invocation_short_name;
 
     if (status->unreachable) {
-        fprintf(stderr, "%s: %s; is it running? (--connect, PROBED_CONNECT)\n", program, status->message);
+        fprintf(stderr, "%s: %s (--connect, PROBED_CONNECT)\n", program, status->message);
         return COMMAND_UNREACHABLE;
     }
     fprintf(stderr, "%s: %s: %s (%s", program, what, status->message[0] != '\0' ? status->message : "failed",

@@ -179,8 +179,7 @@ static enum command_exit watch_until_over(const struct watch_options *options, c
     }
     status = probed_subscriber_connect(subscriber, timeout_ms);
     if (status.unreachable) {
-        fprintf(stderr, "%s: %s; is it running? (--events, PROBED_EVENTS)\n", program_invocation_short_name,
-                status.message);
+        fprintf(stderr, "%s: %s (--events, PROBED_EVENTS)\n", program_invocation_short_name, status.message);
         result = COMMAND_UNREACHABLE;
     } else if (status.code != PROBED_OK) {
         result = command_fail(&status, "watch");

@@ -118,7 +118,9 @@ static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
     if (added)
         return;
     free(peer);
-    log_write(LOG_DEBUG, "connection refused", LOG_FIELDS(log_number("uid", uid)));
+    log_write(LOG_DEBUG, "connection closed on arrival",
+              LOG_FIELDS(log_number("uid", uid),
+                         log_number("server.connections_per_uid", (int64_t)edge->settings.connections_per_uid)));
     nng_pipe_close(pipe);
 }
 

@@ -1,10 +1,13 @@
 /* libprobed and probectl against the real daemon: what the client promises holds for the one it was made for. */
 #include "tests/support/child.h"
+#include "tests/support/process.h"
 #include "tests/support/story.h"
 
+#include <fcntl.h>
 #include <probed/client.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { EXIT_NOTHING = 1, EXIT_VIOLATION = 3, EXIT_UNREACHABLE = 69, EXIT_FAILED = 70 };
@@ -26,6 +29,59 @@ static void client_setup(void)
     ck_assert_int_eq(probed_channel_open(&(struct probed_channel_options){.url = server->url}, &channel).code,
                      PROBED_OK);
 }
+
+/* The harness has the one connection that there may be. */
+static void crowded_setup(void)
+{
+    static const char *const settings[] = {"--server-connections-per-uid", "1", NULL};
+
+    stage_open(&stage, settings);
+    snprintf(connect_setting, sizeof connect_setting, "PROBED_CONNECT=%s", server->url);
+    memcpy(environment, (const char *[]){connect_setting, "LC_ALL=C", NULL}, 3 * sizeof *environment);
+}
+
+START_TEST(who_has_too_many_connections_is_told_so)
+{
+    const char *const health[] = {"probectl", "health", NULL};
+    struct child_result result = child_run(health, environment, NULL, 0);
+
+    ck_assert_int_eq(result.exit_status, EXIT_UNREACHABLE);
+    ck_assert_msg(strstr(result.err, "as many as server.connections_per_uid allows") != NULL, "%s", result.err);
+    ck_assert_ptr_null(strstr(result.err, "is it running?"));
+    child_result_fini(&result);
+}
+END_TEST
+
+static int act_health(void *context)
+{
+    char *const health[] = {"probectl", "health", NULL};
+    int fd = open(context, O_WRONLY);
+
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || putenv(connect_setting) != 0)
+        return 126;
+    execv(getenv("PROBECTL"), health);
+    return 127;
+}
+
+/* The folder of the socket is closed to others, which is no reason to doubt that somebody runs. */
+START_TEST(who_may_not_use_the_socket_is_told_so)
+{
+    char program[SCRATCH_PATH_SIZE * 4], path[SCRATCH_PATH_SIZE + 16], text[512] = "";
+    int fd;
+
+    snprintf(path, sizeof path, "%s/said", stage.scratch.path);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fchmod(fd, 0666), 0);
+    daemon_program("probectl", program);
+    ck_assert_int_eq(setenv("PROBECTL", program, 1), 0);
+    ck_assert_int_eq(process_as(65534, act_health, path), EXIT_UNREACHABLE);
+    ck_assert_int_gt((int)read(fd, text, sizeof text - 1), 0);
+    close(fd);
+    ck_assert_msg(strstr(text, "Permission denied; this user may not use that socket") != NULL, "%s", text);
+    ck_assert_ptr_null(strstr(text, "is it running?"));
+}
+END_TEST
 
 static void client_teardown(void)
 {
@@ -196,5 +252,9 @@ int main(void)
     tcase_add_test(tests, a_channel_outlives_its_daemon);
     tcase_add_test(tests, probeload_finds_its_promises_kept_while_the_home_changes);
     suite_add_tcase(suite, tests);
+    tests = story_case(suite, "crowded", crowded_setup);
+    tcase_add_test(tests, who_has_too_many_connections_is_told_so);
+    if (geteuid() == 0) /* only root can be somebody else */
+        tcase_add_test(tests, who_may_not_use_the_socket_is_told_so);
     return check_main(suite);
 }

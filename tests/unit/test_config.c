@@ -854,8 +854,9 @@ START_TEST(the_modes_are_told_and_the_settings_still_checked)
 {
     struct config config;
     enum config_mode mode;
-    char *check[] = {"probed", "--check-config", NULL}, *show[] = {"probed", "--print-config", NULL};
-    struct status status = config_load("probed", 2, check, "/opt/probed", &config, &mode);
+    char *check[] = {"probed", "--check-config", "--worker-command", "/bin/true", NULL},
+         *show[] = {"probed", "--print-config", NULL};
+    struct status status = config_load("probed", 4, check, "/opt/probed", &config, &mode);
 
     ck_assert(status_is_ok(&status));
     ck_assert_int_eq(mode, CONFIG_CHECK);
@@ -865,6 +866,25 @@ START_TEST(the_modes_are_told_and_the_settings_still_checked)
     ck_assert_int_eq(mode, CONFIG_PRINT);
     config_fini(&config);
     expect_refusal("--pool-workers-max: 0 is below 1", "--check-config", "--pool-workers-max", "0", NULL);
+}
+END_TEST
+
+START_TEST(checking_looks_for_the_workers_program)
+{
+    struct config config;
+    enum config_mode mode;
+    char *bare[] = {"probed", "--check-config", "--worker-command", "sh -c true", NULL};
+    struct status status = config_load("probed", 4, bare, "/opt/probed", &config, &mode);
+
+    ck_assert_msg(status_is_ok(&status), "%s", status.message);
+    config_fini(&config);
+    expect_refusal("--worker-command: /nowhere/worker: No such file or directory", "--check-config", "--worker-command",
+                   "/nowhere/worker --flag", NULL);
+    expect_refusal("--worker-command: no-such-program: No such file or directory", "--check-config", "--worker-command",
+                   "no-such-program", NULL);
+    expect_refusal("--worker-command: /etc/passwd: Permission denied", "--check-config", "--worker-command",
+                   "/etc/passwd", NULL);
+    expect_refusal("--worker-command: /etc: Is a directory", "--check-config", "--worker-command", "/etc", NULL);
 }
 END_TEST
 
@@ -970,6 +990,7 @@ int main(void)
     tcase_add_test(output, what_is_printed_reads_back_as_the_same);
     tcase_add_test(output, what_is_printed_names_its_source_and_unit);
     tcase_add_test(output, the_modes_are_told_and_the_settings_still_checked);
+    tcase_add_test(output, checking_looks_for_the_workers_program);
     tcase_add_test(output, help_lists_every_setting);
     tcase_add_test(output, version_names_the_program);
 
