@@ -26,7 +26,7 @@ static const char *const formats[] = {[LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JS
 static const struct config_row rows[] = {
     ROW(CONFIG_URLS, server, listen, "rpc.sock", .meaning = "where calls are answered"),
     ROW(CONFIG_URLS, server, publish, "events.sock", .meaning = "where events are published"),
-    ROW(CONFIG_USER, server, user, "", .part = CONFIG_USER_CHANGE,
+    ROW(CONFIG_USER, server, user, "",
         .meaning = "run by root: the uid taken once the sockets are open (the custodian keeps root)"),
     ROW(CONFIG_PATHS, server, homes_root, "", .meaning = "only homes below one of these are served; none: anywhere"),
     ROW(CONFIG_UIDS, server, allow_uids, "",
@@ -145,7 +145,6 @@ const char *const *config_unbuilt(void)
         [CONFIG_LAST_GOOD] = "last good answers: probe.keep_good_ms is 0",
         [CONFIG_OBSERVING] = "watching credentials: events.observe is no",
         [CONFIG_SANDBOX] = "the sandbox of workers: worker.sandbox is off",
-        [CONFIG_USER_CHANGE] = "giving up root: server.user is none",
     };
 
     return notes + CONFIG_BUILT + 1;

@@ -34,7 +34,6 @@ enum config_part {
     CONFIG_LAST_GOOD,
     CONFIG_OBSERVING,
     CONFIG_SANDBOX,
-    CONFIG_USER_CHANGE,
     CONFIG_PART_COUNT
 };
 

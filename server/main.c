@@ -7,6 +7,7 @@
 #include "server/edge/edge.h"
 #include "server/edge/nng_start.h"
 #include "server/edge/socket_path.h"
+#include "server/keeper.h"
 #include "server/service/service.h"
 #include "server/shell/shell.h"
 #include "server/threads/thread.h"
@@ -36,6 +37,9 @@ struct daemon {
     int argc;
     char **argv;
     struct socket_claims *claims;
+    bool gives_up_root; /* server.user: to become `user`, asking the keeper at keeper_socket */
+    struct keeper_user user;
+    int keeper_socket;
     struct homes *homes;
     struct service *service;
     struct shell *shell;
@@ -85,6 +89,26 @@ static bool serves_others(const struct config *config)
 static int ipc_mode(const struct config *config)
 {
     return serves_others(config) ? 0666 : 0600;
+}
+
+/* Whose uid counts like root's: ours, or that which we are about to take. */
+static uint32_t daemon_uid(const struct daemon *daemon)
+{
+    return daemon->gives_up_root ? daemon->user.uid : geteuid();
+}
+
+static struct homes_settings homes_settings(const struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+
+    return (struct homes_settings){
+        .daemon_uid = daemon_uid(daemon),
+        .run_by_root = daemon->gives_up_root,
+        .admin_uids = config->server.admin_uids.uids,
+        .admin_uid_count = config->server.admin_uids.count,
+        .roots = (const char *const *)config->server.homes_root.words,
+        .root_count = config->server.homes_root.count,
+    };
 }
 
 /* ---- start ---- */
@@ -146,7 +170,8 @@ static struct status create_shell(struct daemon *daemon)
         .engine = engine_settings(config),
         .custody = {.program = custodian,
                     .arguments = (const char *const *)(daemon->argv + 1),
-                    .term_grace_ms = config->pool.term_grace_ms},
+                    .term_grace_ms = config->pool.term_grace_ms,
+                    .irreplaceable = daemon->gives_up_root},
         .work = work_settings(config),
         .news = {.urls = (const char *const *)config->server.publish.words,
                  .url_count = config->server.publish.count,
@@ -166,7 +191,7 @@ static struct status create_edge(struct daemon *daemon)
         .urls = (const char *const *)config->server.listen.words,
         .url_count = config->server.listen.count,
         .ipc_mode = ipc_mode(config),
-        .daemon_uid = geteuid(),
+        .daemon_uid = daemon_uid(daemon),
         .allow_uids = config->server.allow_uids.uids,
         .allow_uid_count = config->server.allow_uids.count,
         .tcp_trust = config->server.tcp_trust,
@@ -182,15 +207,10 @@ static struct status create_edge(struct daemon *daemon)
 
 static struct status create_homes(struct daemon *daemon)
 {
-    const struct config *config = &daemon->config;
-    struct homes_settings settings = {
-        .daemon_uid = geteuid(),
-        .admin_uids = config->server.admin_uids.uids,
-        .admin_uid_count = config->server.admin_uids.count,
-        .roots = (const char *const *)config->server.homes_root.words,
-        .root_count = config->server.homes_root.count,
-    };
+    struct homes_settings settings = homes_settings(daemon);
 
+    settings.far_socket_given = daemon->gives_up_root;
+    settings.far_socket = daemon->keeper_socket;
     return homes_create(&settings, &daemon->homes);
 }
 
@@ -214,13 +234,24 @@ static struct status claim_sockets(struct daemon *daemon)
     return status;
 }
 
+/* With server.user, this is the daemon's process from here on, or (keeper_socket -1) the keeper's, after it. */
+static struct status part(struct daemon *daemon, int *exit_status_out)
+{
+    struct homes_settings settings;
+    struct status status = keeper_find_user(daemon->config.server.user, &daemon->user);
+
+    if (!status_is_ok(&status))
+        return status;
+    daemon->gives_up_root = true;
+    settings = homes_settings(daemon);
+    return keeper_part(&settings, &daemon->keeper_socket, exit_status_out);
+}
+
 /* Whatever was built when it fails is taken down by `stop`. */
 static struct status start(struct daemon *daemon)
 {
-    struct status status = claim_sockets(daemon);
+    struct status status = nng_start(daemon->config.server.nng_cpu);
 
-    if (status_is_ok(&status))
-        status = nng_start(daemon->config.server.nng_cpu);
     if (status_is_ok(&status))
         status = create_homes(daemon);
     if (status_is_ok(&status))
@@ -231,6 +262,8 @@ static struct status start(struct daemon *daemon)
         service_attach(daemon->service, daemon->shell, daemon->homes);
         status = create_edge(daemon);
     }
+    if (status_is_ok(&status) && daemon->gives_up_root)
+        status = keeper_give_up_root(&daemon->user);
     return status;
 }
 
@@ -375,10 +408,34 @@ static void stop(struct daemon *daemon)
     socket_claims_destroy(daemon->claims);
 }
 
+/* What the daemon has no right to remove any more. */
+static void remove_sockets(const struct daemon *daemon)
+{
+    const struct config_words *lists[] = {&daemon->config.server.listen, &daemon->config.server.publish};
+
+    for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
+        for (size_t i = 0; i < lists[list]->count; i++) {
+            if (strncmp(lists[list]->words[i], "ipc://", 6) == 0)
+                unlink(lists[list]->words[i] + 6);
+        }
+    }
+    socket_claims_destroy(daemon->claims);
+}
+
 static int run(struct daemon *daemon)
 {
-    struct status status = start(daemon);
+    struct status status = claim_sockets(daemon);
+    int exit_status;
 
+    if (status_is_ok(&status) && daemon->config.server.user[0] != '\0') {
+        status = part(daemon, &exit_status);
+        if (status_is_ok(&status) && daemon->keeper_socket < 0) {
+            remove_sockets(daemon);
+            return exit_status;
+        }
+    }
+    if (status_is_ok(&status))
+        status = start(daemon);
     if (status_is_ok(&status)) {
         say_ready(daemon);
         wait_for_end(daemon, NULL);

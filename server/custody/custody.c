@@ -56,6 +56,7 @@ struct custody {
     char *program;    /* owned */
     char **arguments; /* owned, NULL-terminated */
     uint64_t term_grace_ms;
+    bool irreplaceable;
     struct custody_events events;
     void *context;
     int epoll_fd, wake_fd;
@@ -420,6 +421,8 @@ static void custodian_died(struct custody *custody, uint64_t now_ns)
     custody->is_dead = false;
     log_write(custody->stop_due_ns == NEVER_NS ? LOG_ERROR : LOG_INFO, "the custodian has ended",
               LOG_FIELDS(log_text("cause", custody->death.message)));
+    if (custody->irreplaceable && custody->stop_due_ns == NEVER_NS && custody->was_ready)
+        _exit(EXIT_FAILURE); /* whoever keeps the rights that we gave up kills what it left, and ends, too */
     lock_acquire(&custody->lock);
     custody->custodian_pid = 0;
     while ((node = custody->wards.in_state[WARD_SENT].first) != NULL ||
@@ -692,6 +695,7 @@ struct status custody_create(const struct custody_settings *settings, const stru
         return status_make(STATUS_UNAVAILABLE, "cannot start the custodian: no memory");
     lock_init(&custody->lock, "custody");
     custody->term_grace_ms = settings->term_grace_ms;
+    custody->irreplaceable = settings->irreplaceable;
     custody->events = *events;
     custody->context = context;
     custody->epoll_fd = custody->wake_fd = -1;

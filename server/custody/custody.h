@@ -26,6 +26,7 @@ struct custody_settings {
     const char *program;          /* path of probed-custodian; lent during custody_create */
     const char *const *arguments; /* its argv behind argv[0], NULL-terminated: the daemon's own flags */
     uint64_t term_grace_ms;       /* between SIGTERM and SIGKILL of a worker's group */
+    bool irreplaceable;           /* this process may not start another custodian: it ends with the first */
 };
 
 struct custody_events {

@@ -46,20 +46,11 @@ struct job {
 
 /* --- create, destroy --------------------------------------------------------------------------------------------- */
 
-static void fini_rules(struct walk_rules *rules)
-{
-    for (size_t i = 0; i < rules->root_count; i++)
-        free(rules->roots[i]);
-    free(rules->roots);
-    free(rules->admin_uids);
-    rights_groups_release(rules->own_groups);
-}
-
 static void homes_release(struct homes *homes)
 {
     if (atomic_fetch_sub(&homes->holders, 1) > 1)
         return;
-    fini_rules(&homes->rules);
+    walk_rules_fini(&homes->rules);
     homes_memory_fini(&homes->memory);
     lock_fini(&homes->lock);
     free(homes);
@@ -76,37 +67,6 @@ static struct status no_memory(void)
     return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to look at a home");
 }
 
-/* Copies: a walk that hangs may look at them after the settings are gone. */
-static struct status init_rules(const struct homes_settings *settings, struct walk_rules *rules)
-{
-    struct status status = status_ok();
-
-    rules->daemon_uid = settings->daemon_uid;
-    rules->as_peer = settings->daemon_uid == 0 && geteuid() == 0;
-    rules->admin_uids = calloc(settings->admin_uid_count + 1, sizeof *rules->admin_uids);
-    rules->roots = calloc(settings->root_count + 1, sizeof *rules->roots);
-    if (rules->as_peer)
-        rules->own_groups = rights_groups_own();
-    if (rules->admin_uids == NULL || rules->roots == NULL || (rules->as_peer && rules->own_groups == NULL))
-        return no_memory();
-    for (size_t i = 0; i < settings->admin_uid_count; i++)
-        rules->admin_uids[i] = settings->admin_uids[i];
-    rules->admin_uid_count = settings->admin_uid_count;
-    walk_rules_sort(rules);
-    for (size_t i = 0; i < settings->root_count && status_is_ok(&status); i++) {
-        char canonical[LIMIT_HOME_SIZE_MAX + 1];
-
-        status = walk_root(settings->roots[i], canonical);
-        if (!status_is_ok(&status))
-            break;
-        rules->roots[i] = strdup(canonical);
-        if (rules->roots[i] == NULL)
-            return no_memory();
-        rules->root_count = i + 1;
-    }
-    return status;
-}
-
 struct status homes_create_walking(const struct homes_settings *settings, walk_function *walk, struct homes **homes_out)
 {
     struct homes *homes = calloc(1, sizeof *homes);
@@ -118,7 +78,7 @@ struct status homes_create_walking(const struct homes_settings *settings, walk_f
     homes->walk = walk;
     lock_init(&homes->lock, "homes");
     homes_memory_init(&homes->memory);
-    status = init_rules(settings, &homes->rules);
+    status = walk_rules_init(settings, &homes->rules);
     if (status_is_ok(&status))
         status = resolvers_create(&homes->resolvers);
     if (status_is_ok(&status))
@@ -269,8 +229,10 @@ bool homes_resolve_now(struct homes *homes, const char *path, uint32_t uid, uint
 
 /* --- later ------------------------------------------------------------------------------------------------------- */
 
-/* A refusal takes a whole number of these, so that its length says nothing of what is there. */
-#define REFUSAL_NS (1 * NS_PER_MS)
+/* A refusal takes a whole number of these, so that its length says nothing of what is there: far more than a look takes,
+ * here or by another process. */
+#define REFUSAL_NS     (1 * NS_PER_MS)
+#define REFUSAL_FAR_NS (10 * NS_PER_MS)
 
 static void walk_for(struct job *job)
 {
@@ -300,6 +262,7 @@ static void job_work(struct resolver_job *resolver_job)
 {
     struct job *job = (struct job *)resolver_job;
     uint64_t begun_ns = clock_now_ns();
+    uint64_t pace_ns = job->homes->rules.far_socket < 0 ? REFUSAL_NS : REFUSAL_FAR_NS;
 
     job->result = calloc(1, sizeof *job->result);
     if (job->result == NULL)
@@ -311,7 +274,7 @@ static void job_work(struct resolver_job *resolver_job)
         return;
     walk_for(job);
     if (job->result->refused)
-        job->job.tell_ns = begun_ns + ((clock_now_ns() - begun_ns) / REFUSAL_NS + 1) * REFUSAL_NS;
+        job->job.tell_ns = begun_ns + ((clock_now_ns() - begun_ns) / pace_ns + 1) * pace_ns;
 }
 
 static void job_tell_resolved(const struct job *job, const struct status *failure)

@@ -30,6 +30,9 @@ struct homes;
 
 struct homes_settings {
     uint32_t daemon_uid;        /* 0: run by root */
+    bool run_by_root;           /* so it is, too, when the daemon is about to take that uid (server.user) */
+    bool far_socket_given;      /* looks are taken by a process that keeps root, asked at far_socket: far_walk.h */
+    int far_socket;             /* lent for the life of the process */
     const uint32_t *admin_uids; /* lent during homes_create, as are the roots */
     size_t admin_uid_count;
     const char *const *roots; /* only homes below one of these; none: anywhere */

@@ -2,6 +2,7 @@
 #include "server/homes/walk.h"
 
 #include "proto/utf8.h"
+#include "server/homes/far_walk.h"
 #include "server/homes/path.h"
 
 #include <errno.h>
@@ -45,11 +46,6 @@ static int compare_uids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-void walk_rules_sort(struct walk_rules *rules)
-{
-    qsort(rules->admin_uids, rules->admin_uid_count, sizeof *rules->admin_uids, compare_uids);
-}
-
 bool walk_uid_is_admin(const struct walk_rules *rules, uint32_t uid)
 {
     if (uid == 0 || uid == rules->daemon_uid)
@@ -63,7 +59,7 @@ static bool may_use(const struct walk *walk, uint32_t owner_uid)
     const struct walk_rules *rules = walk->rules;
 
     return walk_uid_is_admin(rules, walk->request->uid) || owner_uid == walk->request->uid ||
-           (rules->daemon_uid != 0 && owner_uid == rules->daemon_uid);
+           (!rules->as_peer && rules->daemon_uid != 0 && owner_uid == rules->daemon_uid);
 }
 
 /* Root's and administrators' paths are walked as what this process is. */
@@ -433,6 +429,11 @@ bool walk_home(const struct walk_rules *rules, const struct walk_request *reques
     result_out->place.missing = false;
     result_out->fd = -1;
     result_out->refused = false;
+    if (rules->far_socket >= 0) {
+        if (!request->cached_only)
+            far_walk(rules->far_socket, request, result_out);
+        return !request->cached_only;
+    }
     if (as_peer && !rights_take(request->uid, request->groups, rules->own_groups, &rights)) {
         result_out->status =
             status_make(STATUS_INTERNAL, "the rights of uid %u cannot be taken", (unsigned)request->uid);
@@ -445,9 +446,60 @@ bool walk_home(const struct walk_rules *rules, const struct walk_request *reques
     return !walk.would_block;
 }
 
+/* --- rules ------------------------------------------------------------------------------------------------------- */
+
+void walk_rules_fini(struct walk_rules *rules)
+{
+    for (size_t i = 0; i < rules->root_count; i++)
+        free(rules->roots[i]);
+    free(rules->roots);
+    free(rules->admin_uids);
+    rights_groups_release(rules->own_groups);
+}
+
+static struct status no_memory(void)
+{
+    return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the rules of homes");
+}
+
+static struct status add_roots(const struct homes_settings *settings, struct walk_rules *rules)
+{
+    for (size_t i = 0; i < settings->root_count; i++) {
+        char canonical[LIMIT_HOME_SIZE_MAX + 1];
+        struct status status = walk_root(settings->roots[i], canonical);
+
+        if (!status_is_ok(&status))
+            return status;
+        rules->roots[i] = strdup(canonical);
+        if (rules->roots[i] == NULL)
+            return no_memory();
+        rules->root_count = i + 1;
+    }
+    return status_ok();
+}
+
+struct status walk_rules_init(const struct homes_settings *settings, struct walk_rules *rules)
+{
+    *rules = (struct walk_rules){.daemon_uid = settings->daemon_uid, .far_socket = -1};
+    if (settings->far_socket_given)
+        rules->far_socket = settings->far_socket;
+    rules->as_peer = geteuid() == 0 && rules->far_socket < 0 && (settings->daemon_uid == 0 || settings->run_by_root);
+    rules->admin_uids = calloc(settings->admin_uid_count + 1, sizeof *rules->admin_uids);
+    rules->roots = calloc(settings->root_count + 1, sizeof *rules->roots);
+    if (rules->as_peer)
+        rules->own_groups = rights_groups_own();
+    if (rules->admin_uids == NULL || rules->roots == NULL || (rules->as_peer && rules->own_groups == NULL))
+        return no_memory();
+    for (size_t i = 0; i < settings->admin_uid_count; i++)
+        rules->admin_uids[i] = settings->admin_uids[i];
+    rules->admin_uid_count = settings->admin_uid_count;
+    qsort(rules->admin_uids, rules->admin_uid_count, sizeof *rules->admin_uids, compare_uids);
+    return add_roots(settings, rules);
+}
+
 struct status walk_root(const char *path, char canonical_out[LIMIT_HOME_SIZE_MAX + 1])
 {
-    struct walk_rules rules = {0};
+    struct walk_rules rules = {.far_socket = -1};
     struct walk_request request = {.path = path};
     struct walk walk = {.rules = &rules, .request = &request};
     struct facts facts;

@@ -18,7 +18,8 @@
 /* Who may do what; constant. */
 struct walk_rules {
     uint32_t daemon_uid;
-    bool as_peer;                     /* walk with the peer's rights */
+    int far_socket;                   /* looks are taken by another process: far_walk.h; -1: here */
+    bool as_peer;                     /* run by root: walk with the peer's rights */
     struct rights_groups *own_groups; /* a count; as_peer: what to give back behind it */
     uint32_t *admin_uids;             /* owned, in order: walk_rules_sort */
     size_t admin_uid_count;
@@ -51,8 +52,10 @@ typedef bool walk_function(const struct walk_rules *rules, const struct walk_req
 
 walk_function walk_home;
 
-/* Puts the administrators in order, once they are in. */
-void walk_rules_sort(struct walk_rules *rules);
+/* Copies: a walk that hangs may look at them after the settings are gone.  Errors as homes_create; walk_rules_fini in
+ * any case. */
+MUST_USE struct status walk_rules_init(const struct homes_settings *settings, struct walk_rules *rules);
+void walk_rules_fini(struct walk_rules *rules);
 
 /* Root, the daemon's uid, server.admin_uids. */
 bool walk_uid_is_admin(const struct walk_rules *rules, uint32_t uid);

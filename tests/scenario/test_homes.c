@@ -6,6 +6,7 @@
 #include "tests/support/raw.h"
 #include "tests/support/story.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -581,6 +582,135 @@ START_TEST(twenty_starts_on_a_mount_that_hangs_by_now_leave_room_for_others)
 }
 END_TEST
 
+/* ---- run by root, which the daemon gives up ---- */
+
+STORY_SETUP(without_root, "--server-user", "65529", "--server-allow-uids", "65533 65532", "--server-admin-uids",
+            "65531")
+
+/* The daemon proper, below the keeper. */
+static pid_t find_daemon(void)
+{
+    pid_t pid = process_child_named(server->pid, "probed");
+
+    ck_assert_int_gt(pid, 0);
+    return pid;
+}
+
+/* What a line of this process's status says: "Uid:", "CapEff:". */
+static void read_status(pid_t pid, const char *key, char value[128])
+{
+    char path[64], line[256];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    value[0] = '\0';
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            snprintf(value, 128, "%.127s", line + strlen(key));
+    }
+    fclose(file);
+}
+
+START_TEST(the_daemon_has_given_up_root_in_all_of_its_threads_and_its_custodian_has_not)
+{
+    pid_t pid = find_daemon();
+    char path[64], value[128];
+    size_t count = 0;
+    DIR *threads;
+
+    expect_plan(begin("openrouter", NULL), "one"); /* so that every kind of thread is there */
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    threads = opendir(path);
+    ck_assert_ptr_nonnull(threads);
+    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        count++;
+        read_status(atoi(entry->d_name), "Uid:", value);
+        ck_assert_str_eq(value, "\t65529\t65529\t65529\t65529\n");
+        read_status(atoi(entry->d_name), "Groups:", value);
+        ck_assert_str_eq(value, "\t \n");
+        for (size_t i = 0; i < 2; i++) {
+            read_status(atoi(entry->d_name), i == 0 ? "CapEff:" : "CapPrm:", value);
+            ck_assert_str_eq(value, "\t0000000000000000\n");
+        }
+    }
+    closedir(threads);
+    ck_assert_uint_gt(count, 5);
+    read_status(process_child_named(pid, "probed-custodian"), "Uid:", value);
+    ck_assert_str_eq(value, "\t0\t0\t0\t0\n");
+}
+END_TEST
+
+START_TEST(a_worker_is_its_homes_owner_all_the_same)
+{
+    struct home alices;
+    struct call *call;
+
+    share_memory();
+    make_home(&alices, "alices", ALICE, "alice");
+    ck_assert_int_eq(chmod(alices.path, 0700), 0);
+    ck_assert_int_eq(probe_as(ALICE, alices.path), STATUS_OK);
+    call = probe_begin(caller, alices.path, "openrouter", NULL, 0);
+    ck_assert_str_eq(probe_response(call)->usage->details[2], "uid 65533");
+    call_end(call);
+}
+END_TEST
+
+/* Its answer is of no interest. */
+static void begin_and_forget(const char *provider)
+{
+    struct call *call = begin_leased(provider, NULL);
+
+    call_wait(call);
+    call_end(call);
+}
+
+/* Kills one of the three, with a worker's deaf child about: all end, and nothing is left. */
+static void expect_all_gone(pid_t victim)
+{
+    begin_and_forget("brood");
+    ck_assert_int_eq(kill(victim, SIGKILL), 0);
+    daemon_wait_alone(server, 1000 * PATIENCE_SCALE);
+    server->pid = -1;
+    caller_close(caller);
+}
+
+START_TEST(nothing_is_left_when_the_daemon_is_killed)
+{
+    expect_all_gone(find_daemon());
+}
+END_TEST
+
+START_TEST(nothing_is_left_when_the_keeper_is_killed)
+{
+    expect_all_gone(server->pid);
+}
+END_TEST
+
+START_TEST(nothing_is_left_when_the_custodian_is_killed)
+{
+    expect_all_gone(process_child_named(find_daemon(), "probed-custodian"));
+}
+END_TEST
+
+static void add_without_root(Suite *suite)
+{
+    TCase *tcase = story_case(suite, "without root", without_root);
+
+    tcase_add_test(tcase, the_daemon_has_given_up_root_in_all_of_its_threads_and_its_custodian_has_not);
+    tcase_add_test(tcase, a_worker_is_its_homes_owner_all_the_same);
+    tcase_add_test(tcase, who_may_use_which_home);
+    tcase_add_test(tcase, a_refusal_is_the_same_byte_for_byte_whatever_is_there);
+    tcase_add_test(tcase, a_refusal_takes_as_long_whatever_is_there);
+    tcase_add_test(tcase, swapping_names_never_gives_another_homes_data);
+    tcase_add_test(tcase, nothing_is_left_when_the_daemon_is_killed);
+    tcase_add_test(tcase, nothing_is_left_when_the_keeper_is_killed);
+    tcase_add_test(tcase, nothing_is_left_when_the_custodian_is_killed);
+}
+
 static void add_hung(Suite *suite)
 {
     TCase *tcase = tcase_create("hung");
@@ -609,6 +739,7 @@ int main(void)
         tcase_add_test(tcase, a_refusal_is_the_same_byte_for_byte_whatever_is_there);
         tcase_add_test(tcase, a_refusal_takes_as_long_whatever_is_there);
         tcase_add_test(tcase, swapping_names_never_gives_another_homes_data);
+        add_without_root(suite);
     }
     if (hung_mount_possible())
         add_hung(suite);

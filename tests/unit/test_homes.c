@@ -728,7 +728,7 @@ END_TEST
 static bool can_pass(const char *directory, gid_t primary, const gid_t *others, size_t other_count)
 {
     struct rights_groups *groups = rights_groups_make(primary, others, other_count), *daemons = rights_groups_own();
-    struct walk_rules rules_of_root = {.as_peer = true, .own_groups = daemons};
+    struct walk_rules rules_of_root = {.far_socket = -1, .as_peer = true, .own_groups = daemons};
     struct walk_request request = {.path = at("%s/h", directory), .uid = alice, .groups = groups};
     struct walk_result result;
 
