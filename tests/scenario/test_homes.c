@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -298,7 +298,7 @@ static _Noreturn void be_swapper(void)
     for (size_t i = 0; !atomic_load(&race->over); i++) {
         if (renameat2(AT_FDCWD, race->paths[0], AT_FDCWD, race->paths[1], RENAME_EXCHANGE) != 0)
             _exit(1);
-        point_link(i % 2);
+        point_link(i / 2 % 2); /* to hers and to his in turns, since the names are exchanged as well */
         atomic_fetch_add(&race->swaps, 1);
         nanosleep(&(struct timespec){.tv_nsec = (long)(i % 40) * 100000}, NULL);
     }
@@ -337,6 +337,15 @@ static void take_reply(size_t number, const char *plan, const Probed__V1__RpcRes
         probed__v1__probe_response__free_unpacked(probed, NULL);
 }
 
+/* One of the three names, in one of many spellings, so that it is looked at anew more often than remembered. */
+static void spell(size_t number, char path[HOME_PATH_SIZE * 2])
+{
+    size_t size = (size_t)snprintf(path, HOME_PATH_SIZE * 2, "%s", race->paths[number % 3]);
+
+    for (size_t i = 0; i < number / 3 % 32; i++)
+        size += (size_t)snprintf(path + size, HOME_PATH_SIZE * 2 - size, "/.");
+}
+
 /* Asks for all three names by turns: whatever they lead to, what comes is of this uid's own home. */
 static _Noreturn void be_racer(size_t number, size_t count)
 {
@@ -350,8 +359,12 @@ static _Noreturn void be_racer(size_t number, size_t count)
     if (fd < 0 || !raw_greet(fd, RAW_REQ))
         _exit(2);
     for (size_t i = 0; i < count; i++) {
-        const struct probe probe = {.path = race->paths[i % 3], .provider = "openrouter", .refresh = i % 4 == 3};
-        Probed__V1__RpcResponse *response = ask(fd, (uint32_t)i + 1, &probe);
+        char path[HOME_PATH_SIZE * 2];
+        const struct probe probe = {.path = path, .provider = "openrouter", .refresh = i % 4 == 3};
+        Probed__V1__RpcResponse *response;
+
+        spell(i, path);
+        response = ask(fd, (uint32_t)i + 1, &probe);
 
         if (response == NULL)
             _exit(3);
@@ -450,6 +463,111 @@ START_TEST(a_directory_made_again_is_the_same_home_one_generation_on)
     call = sync_begin(caller, home->path);
     ck_assert_uint_eq(sync_response(call)->fence->generation, generation + 1);
     call_end(call);
+}
+END_TEST
+
+/* ---- .env ---- */
+
+enum { DOTENV_SIZE_MAX = 1048576 }; /* proto/README.md 5: what is larger counts as none */
+
+/* A file of this size that begins with these lines and goes on as a comment. */
+static void write_dotenv(const char *path, const char *lines, size_t size)
+{
+    static char text[DOTENV_SIZE_MAX + 1];
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+    ck_assert_int_ge(fd, 0);
+    memset(text, '#', sizeof text);
+    memcpy(text, lines, strlen(lines));
+    ck_assert_int_eq((int)write(fd, text, size), (int)size);
+    close(fd);
+}
+
+static void make_good(const char *path)
+{
+    write_dotenv(path, "CANARY=1\n", DOTENV_SIZE_MAX);
+}
+
+static void make_too_large(const char *path)
+{
+    write_dotenv(path, "CANARY=1\n", DOTENV_SIZE_MAX + 1);
+}
+
+static void make_not_utf8(const char *path)
+{
+    write_dotenv(path, "CANARY=1\nOTHER=\xff\n", 64);
+}
+
+static void make_fifo(const char *path)
+{
+    ck_assert_int_eq(mkfifo(path, 0644), 0);
+}
+
+static void make_directory(const char *path)
+{
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+}
+
+static void make_device(const char *path)
+{
+    ck_assert_int_eq(mknod(path, S_IFCHR | 0644, makedev(1, 5)), 0); /* /dev/zero: it never ends */
+}
+
+static void make_link(const char *path)
+{
+    write_dotenv(below(home, "elsewhere"), "CANARY=1\n", 64); /* another home's file */
+    ck_assert_int_eq(symlink(below(home, "elsewhere"), path), 0);
+}
+
+static void make_unreadable(const char *path)
+{
+    write_dotenv(path, "CANARY=1\n", 64);
+    ck_assert_int_eq(chown(path, 0, 0), 0);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+/* Whether this process has that variable. */
+static bool has_canary(pid_t pid)
+{
+    static char text[65536];
+    char path[64];
+    ssize_t size;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    size = read(fd, text, sizeof text);
+    ck_assert_int_gt((int)size, 0);
+    close(fd);
+    return memmem(text, (size_t)size, "CANARY=1", 9) != NULL;
+}
+
+START_TEST(an_env_that_is_none_neither_counts_nor_hangs_a_start)
+{
+    static const struct {
+        const char *name;
+        void (*make)(const char *path);
+        bool counts;
+    } rows[] = {
+        {"good", make_good, true},  {"large", make_too_large, false},     {"latin", make_not_utf8, false},
+        {"fifo", make_fifo, false}, {"directory", make_directory, false}, {"device", make_device, false},
+        {"link", make_link, false}, {"roots", make_unreadable, false},
+    };
+
+    for (size_t i = 0; i < ROW_COUNT(rows); i++) {
+        struct home odd;
+        struct call *call;
+
+        make_home(&odd, rows[i].name, ALICE, "alice");
+        rows[i].make(below(&odd, ".env"));
+        call = probe_begin(caller, odd.path, "openrouter", NULL, 0);
+        ck_assert_str_eq(probe_response(call)->usage->plan, "alice");
+        ck_assert_msg(has_canary(worker_pid(probe_response(call))) == rows[i].counts, "%s", rows[i].name);
+        if (patience_time_counts())
+            ck_assert_uint_lt(taken_ns(call), 2 * NS_PER_S);
+        call_end(call);
+    }
 }
 END_TEST
 
@@ -739,6 +857,7 @@ int main(void)
         tcase_add_test(tcase, a_refusal_is_the_same_byte_for_byte_whatever_is_there);
         tcase_add_test(tcase, a_refusal_takes_as_long_whatever_is_there);
         tcase_add_test(tcase, swapping_names_never_gives_another_homes_data);
+        tcase_add_test(tcase, an_env_that_is_none_neither_counts_nor_hangs_a_start);
         add_without_root(suite);
     }
     if (hung_mount_possible())
