@@ -38,6 +38,28 @@ static void put(struct output *output, const char *bytes, size_t size)
     output->size += size;
 }
 
+static bool looks_like_a_secret(const char *word, size_t size)
+{
+    bool digits = false;
+
+    for (size_t i = 0; i < COUNT(beginnings); i++) {
+        if (size >= KNOWN_SIZE_MIN && strncmp(word, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < size; i++)
+        digits = digits || (word[i] >= '0' && word[i] <= '9');
+    return size >= (size_t)(digits ? RANDOM_SIZE_MIN : LETTERS_SIZE_MIN);
+}
+
+/* The word, unless it looks like a secret itself. */
+static void put_word(struct output *output, const char *word, size_t size)
+{
+    if (looks_like_a_secret(word, size))
+        put(output, REPLACEMENT, sizeof REPLACEMENT - 1);
+    else
+        put(output, word, size);
+}
+
 /* Whether the word ends in this name, which then stands alone or behind what joins names. */
 static bool ends_in(const char *word, size_t size, const char *name)
 {
@@ -68,19 +90,6 @@ static bool presents_a_secret(const char *word, size_t size)
             return true;
     }
     return false;
-}
-
-static bool looks_like_a_secret(const char *word, size_t size)
-{
-    bool digits = false;
-
-    for (size_t i = 0; i < COUNT(beginnings); i++) {
-        if (size >= KNOWN_SIZE_MIN && strncmp(word, beginnings[i], strlen(beginnings[i])) == 0)
-            return true;
-    }
-    for (size_t i = 0; i < size; i++)
-        digits = digits || (word[i] >= '0' && word[i] <= '9');
-    return size >= (size_t)(digits ? RANDOM_SIZE_MIN : LETTERS_SIZE_MIN);
 }
 
 /* Where the value ends that begins here: at its closing quote, or else where a blank or a mark ends it. */
@@ -166,11 +175,13 @@ static const char *take(struct output *output, const char *at)
         return at + (user_info > 0 ? 2 + user_info : 1);
     }
     inside = named_inside(at, size);
-    if (inside > 0)
-        return put_value(output, at, inside);
+    if (inside > 0) {
+        put_word(output, at, inside - 1);
+        return put_value(output, at + inside - 1, 1);
+    }
     joint = joint_size(at + size);
     if (joint > 0 && names_a_secret(at, size)) {
-        put(output, at, size);
+        put_word(output, at, size);
         return put_value(output, at + size, joint);
     }
     if (presents_a_secret(at, size) && at[size] == ' ')

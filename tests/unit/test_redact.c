@@ -21,6 +21,8 @@ static const struct row secrets[] = {
     {"PASSWORD='a b' x", "PASSWORD=" R " x"},
     {"Cookie: session=abc", "Cookie: " R},
     {"two tokens: abc", "two tokens: " R},
+    {"0123456789abcdefKey: abc", R ": " R},
+    {"0123456789abcdef_key=abc", R "=" R},
     {"secret=", "secret="},
     {"secret=\"open", "secret=" R},
     /* presented */
