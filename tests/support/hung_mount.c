@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,12 +45,13 @@ static struct fuse_attr directory_of(uint64_t node)
     return (struct fuse_attr){.ino = node, .mode = S_IFDIR | 0755, .nlink = 2};
 }
 
-/* Whatever is asked while it is well.  The kernel is to keep nothing: it asks again each time. */
+/* Whatever is asked while it is well. */
 static void answer_well(const struct hung_mount *mount, const struct fuse_in_header *head, const char *name)
 {
     struct fuse_entry_out entry = {.nodeid = FUSE_ROOT_ID + 1 + (uint64_t)strtoul(name + 1, NULL, 10)};
-    struct fuse_attr_out attributes = {.attr = directory_of(head->nodeid)};
+    struct fuse_attr_out attributes = {.attr_valid = mount->keep_s, .attr = directory_of(head->nodeid)};
 
+    entry.entry_valid = entry.attr_valid = mount->keep_s;
     entry.attr = directory_of(entry.nodeid);
     if (head->opcode == FUSE_GETATTR)
         answer(mount->device, head->unique, 0, &attributes, sizeof attributes);
@@ -57,6 +59,20 @@ static void answer_well(const struct hung_mount *mount, const struct fuse_in_hea
         answer(mount->device, head->unique, 0, &entry, sizeof entry);
     else if (head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET && head->opcode != FUSE_INTERRUPT)
         answer(mount->device, head->unique, head->opcode == FUSE_LOOKUP ? ENOENT : ENOSYS, NULL, 0);
+}
+
+/* Looks before it reads: what is there when it has become deaf stays where it is.  False: the mount is gone. */
+static bool next_request(const struct hung_mount *mount, char request[REQUEST_SIZE])
+{
+    struct pollfd device = {.fd = mount->device, .events = POLLIN};
+
+    if (poll(&device, 1, -1) < 0 || (device.revents & POLLERR) != 0)
+        return false;
+    if (!atomic_load(&mount->deaf))
+        return read(mount->device, request, REQUEST_SIZE) > 0;
+    device.events = 0;
+    poll(&device, 1, -1);
+    return false;
 }
 
 /* Until the mount is gone. */
@@ -68,7 +84,7 @@ static void *serve(void *context)
         .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = WRITE_SIZE_MAX};
     const struct fuse_attr_out root = {.attr_valid = ATTRIBUTES_VALID_S, .attr = directory_of(FUSE_ROOT_ID)};
 
-    while (read(mount->device, request, sizeof request) > 0) {
+    while (next_request(mount, request)) {
         struct fuse_in_header head;
 
         memcpy(&head, request, sizeof head);
@@ -91,12 +107,14 @@ static bool mount_in_private(const char *directory, const char *options)
            mount("hung", directory, "fuse", 0, options) == 0;
 }
 
-bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well)
+bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well, unsigned keep_s)
 {
     char options[128];
 
     mount->directory = directory;
+    mount->keep_s = keep_s;
     atomic_init(&mount->well, well);
+    atomic_init(&mount->deaf, false);
     mount->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (mount->device < 0)
         return false;
@@ -111,8 +129,9 @@ bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well)
     return false;
 }
 
-void hung_mount_hang(struct hung_mount *mount)
+void hung_mount_hang(struct hung_mount *mount, bool deaf)
 {
+    atomic_store(&mount->deaf, deaf);
     atomic_store(&mount->well, false);
 }
 

@@ -15,20 +15,23 @@ struct hung_mount {
     const char *directory; /* lent */
     int device;            /* /dev/fuse */
     int hung[2];           /* a pipe: a byte for every look-up that hangs */
-    atomic_bool well;
+    atomic_bool well, deaf;
+    unsigned keep_s;
     pthread_t server;
 };
 
 /* Whether this process may mount one at all. */
 bool hung_mount_possible(void);
 
-/* `directory` exists.  `well`: it does not hang yet.  False: the system did not let us. */
-bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well);
+/* `directory` exists.  `well`: it does not hang yet; keep_s: how long the kernel may keep what it is told meanwhile.
+ * False: the system did not let us. */
+bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well, unsigned keep_s);
 
-/* From now on it hangs. */
-void hung_mount_hang(struct hung_mount *mount);
+/* From now on it hangs: what is asked is not answered, or (`deaf`) not even read.  Who waits for what was read cannot be
+ * killed. */
+void hung_mount_hang(struct hung_mount *mount, bool deaf);
 
-/* Waits until one more look-up hangs. */
+/* Waits until one more look-up hangs; not when it is deaf. */
 void hung_mount_wait(struct hung_mount *mount);
 
 /* Those that hang come back with an error. */

@@ -808,7 +808,7 @@ static void set_up_hung(void)
     homes_destroy(homes, 0); /* its thread: the namespace comes first */
     snprintf(directory, sizeof directory, "%s", at("/hung"));
     ck_assert_int_eq(mkdir(directory, 0700), 0);
-    ck_assert(hung_mount_open(&hung, directory, false));
+    ck_assert(hung_mount_open(&hung, directory, false, 0));
     ck_assert_int_eq(homes_create(&(struct homes_settings){.daemon_uid = 4242}, &homes).code, STATUS_OK);
 }
 

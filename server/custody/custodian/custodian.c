@@ -16,10 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NEVER_NS  UINT64_MAX
-#define RESEND_NS (5 * NS_PER_MS)   /* the socket was full */
-#define SWEEP_NS  (5 * NS_PER_MS)   /* closing: between two looks at what is left */
-#define CLOSE_NS  (900 * NS_PER_MS) /* closing: then what the kernel does not give back is left to it */
+#define NEVER_NS     UINT64_MAX
+#define RESEND_NS    (5 * NS_PER_MS) /* the socket was full */
+#define START_NS_MAX (5 * NS_PER_S) /* from fork to exec: a home that hangs must not keep a seat of the pool for ever */
+#define SWEEP_NS     (5 * NS_PER_MS)   /* closing: between two looks at what is left */
+#define CLOSE_NS     (900 * NS_PER_MS) /* closing: then what the kernel does not give back is left to it */
 
 enum { EVENT_COUNT = 64 };
 
@@ -151,6 +152,13 @@ static void end_worker(struct custodian *custodian, struct worker *worker, uint6
     workers_move(&custodian->workers, worker, WORKER_ENDING);
 }
 
+/* Its grace is over; or it is still not exec'd. */
+static void kill_overdue(struct custodian *custodian, struct worker *worker)
+{
+    worker->hung = worker->state == WORKER_STARTING;
+    kill_worker(custodian, worker);
+}
+
 static void hear_child(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
 {
     if (worker_hear_child(worker))
@@ -166,6 +174,7 @@ static void hear_child(struct custodian *custodian, struct worker *worker, uint6
         return; /* it is to end already */
     worker->spawn_ns = now_ns - worker->ordered_ns;
     worker->up_unsent = true;
+    heap_clear(&custodian->workers.kills, &worker->kill_due);
     workers_move(&custodian->workers, worker, WORKER_RUNNING);
     want_report(custodian, worker);
 }
@@ -221,6 +230,7 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
         return;
     }
     worker->ordered_ns = now_ns;
+    heap_set(&custodian->workers.kills, &worker->kill_due, now_ns + START_NS_MAX);
     if (!attend_worker(custodian, worker))
         kill_worker(custodian, worker); /* SIGCHLD tells of its end */
 }
@@ -399,7 +409,7 @@ static void take_turn(struct custodian *custodian)
     for (int i = 0; i < count; i++)
         handle(custodian, events[i].data.ptr, now_ns);
     while ((kill = heap_first(&custodian->workers.kills)) != NULL && kill->due_ns <= now_ns)
-        kill_worker(custodian, LIST_OWNER(kill, struct worker, kill_due));
+        kill_overdue(custodian, LIST_OWNER(kill, struct worker, kill_due));
     close_windows(custodian, now_ns);
     send_reports(custodian, now_ns);
 }

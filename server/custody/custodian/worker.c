@@ -125,6 +125,8 @@ static struct status describe_end(const struct worker *worker, const siginfo_t *
     if (worker->has_spoken && worker->last_word.error != 0)
         return status_make(STATUS_UNAVAILABLE, "cannot start the worker %s: %s: %s", program,
                            spawn_step_name(worker->last_word.step), strerror(worker->last_word.error));
+    if (worker->hung)
+        return status_make(STATUS_UNAVAILABLE, "the worker's start hung, perhaps at the home's file system");
     if (end->si_code == CLD_EXITED)
         return status_make(STATUS_UNAVAILABLE, "the worker exited with status %d%s", end->si_status, before);
     return status_make(STATUS_UNAVAILABLE, "the worker was killed by signal %d (%s)%s", end->si_status,

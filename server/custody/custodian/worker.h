@@ -39,7 +39,7 @@ struct worker {
     struct list_node state_node;  /* on in_state[state] */
     struct list_node report_node; /* on the table's reports, while a report of its is unsent */
     struct list_node window_node; /* on the table's windows, while its chatter's window is open */
-    struct heap_node kill_due;    /* ENDING */
+    struct heap_node kill_due;    /* STARTING, ENDING */
     int32_t pid;                  /* its own until REAPED */
     int pidfd, word_fd;           /* -1: closed */
     struct source end, word, error;
@@ -48,6 +48,7 @@ struct worker {
     uint64_t spawn_ns;           /* from there to exec; 0: not yet */
     struct spawn_word last_word; /* of the child */
     bool has_spoken;             /* there is a last word */
+    bool hung;                   /* it was STARTING for too long */
     bool up_unsent;
     struct status cause; /* REAPED: why */
 };
