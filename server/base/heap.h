@@ -39,4 +39,12 @@ static inline struct heap_node *heap_first(const struct heap *heap)
     return heap->count == 0 ? NULL : heap->nodes[0];
 }
 
+/* The one that would be first without the first, still in; NULL when there is none. */
+static inline struct heap_node *heap_second(const struct heap *heap)
+{
+    if (heap->count < 2)
+        return NULL;
+    return heap->count > 2 && heap->nodes[2]->due_ns < heap->nodes[1]->due_ns ? heap->nodes[2] : heap->nodes[1];
+}
+
 #endif

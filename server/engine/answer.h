@@ -12,6 +12,7 @@
 #include "proto/compiler.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ enum account_status {
 struct answer {
     atomic_uint holders;
     enum account_status account;
+    bool figures;             /* there is something to show: a window, a detail or a balance */
     uint64_t retry_ns;        /* from the answer on, the provider wants no question for so long; 0: not said */
     uint64_t interval_ns_min; /* the provider's polling manners, at most 600 s; 0: unknown */
     size_t size;

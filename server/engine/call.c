@@ -31,24 +31,20 @@ static uint64_t patience_ms(const struct engine_call *call)
     return call->deadline_ns > call->arrived_ns ? (call->deadline_ns - call->arrived_ns) / NS_PER_MS : 0;
 }
 
-bool call_refused_on_arrival(struct engine *engine, uint64_t now_ns, struct engine_call *call, struct actions *actions)
+struct status call_check_arrival(struct engine *engine, uint64_t now_ns, const struct engine_call *call)
 {
-    struct status status;
-
     if (engine->draining) {
         engine_count(engine, ENGINE_COUNTER_REFUSED_DRAINING);
-        status = status_make_retry(STATUS_UNAVAILABLE, RETRY_AFTER_DRAIN_MS,
-                                   "the daemon is ending and takes no calls any more");
-    } else if (call->deadline_ns <= now_ns) {
-        engine_count(engine, ENGINE_COUNTER_EXPIRED);
-        status =
-            status_make(STATUS_DEADLINE_EXCEEDED,
-                        "the deadline had passed after %" PRIu64 " ms, before anything was begun", patience_ms(call));
-    } else {
-        return false;
+        return status_make_retry(STATUS_UNAVAILABLE, RETRY_AFTER_DRAIN_MS,
+                                 "the daemon is ending and takes no calls any more");
     }
-    call_fail(call, &status, actions);
-    return true;
+    if (call->deadline_ns <= now_ns) {
+        engine_count(engine, ENGINE_COUNTER_EXPIRED);
+        return status_make(STATUS_DEADLINE_EXCEEDED,
+                           "the deadline had passed after %" PRIu64 " ms, before anything was begun",
+                           patience_ms(call));
+    }
+    return status_ok();
 }
 
 void call_unpark(struct engine *engine, struct engine_call *call)
@@ -89,13 +85,26 @@ void call_fail(struct engine_call *call, const struct status *status, struct act
     call_give_back(call, actions);
 }
 
-void call_end(struct engine *engine, struct engine_call *call, const struct status *status, struct actions *actions)
+void call_fail_probe(struct engine *engine, uint64_t now_ns, struct entry *entry, struct engine_call *call,
+                     const struct status *status, struct actions *actions)
+{
+    if (cache_stands_in(engine, now_ns, entry, call, status)) {
+        engine_count(engine, ENGINE_COUNTER_ANSWERED_STALE);
+        call_give_back(call, actions);
+    } else {
+        engine_count(engine, ENGINE_COUNTER_FAILED);
+        call_fail(call, status, actions);
+    }
+}
+
+void call_end(struct engine *engine, uint64_t now_ns, struct engine_call *call, const struct status *status,
+              struct actions *actions)
 {
     if (call->place == ENGINE_CALL_PARKED) {
         call_unpark(engine, call);
         call_fail(call, status, actions);
     } else if (call->place == ENGINE_CALL_ABOARD) {
-        flight_lose_caller(engine, call, status, actions);
+        flight_lose_caller(engine, now_ns, call, status, actions);
     } else {
         fence_call_ends(engine, call, status, actions);
     }
@@ -127,12 +136,12 @@ static struct status lateness(const struct engine *engine, const struct engine_c
                        ahead_count == FLIGHT_AHEAD_COUNT_MAX ? " or more" : "");
 }
 
-static void expire(struct engine *engine, struct engine_call *call, struct actions *actions)
+static void expire(struct engine *engine, uint64_t now_ns, struct engine_call *call, struct actions *actions)
 {
     struct status status = lateness(engine, call);
 
     engine_count(engine, ENGINE_COUNTER_EXPIRED);
-    call_end(engine, call, &status, actions);
+    call_end(engine, now_ns, call, &status, actions);
 }
 
 static struct engine_call *earliest_in_heap(const struct engine *engine)
@@ -153,10 +162,10 @@ void call_deadlines_pass(struct engine *engine, uint64_t now_ns, struct actions 
 {
     struct engine_call *call;
 
-    while ((call = earliest_in_heap(engine)) != NULL && call->deadline_ns <= now_ns)
-        expire(engine, call, actions);
+    while ((call = earliest_in_heap(engine)) != NULL && call->deadline_ns + MUTANT(DEADLINE_LATE) <= now_ns)
+        expire(engine, now_ns, call, actions);
     while ((call = earliest_quiescing(engine)) != NULL && call->deadline_ns <= now_ns)
-        expire(engine, call, actions);
+        expire(engine, now_ns, call, actions);
 }
 
 uint64_t call_next_ns(const struct engine *engine)

@@ -10,6 +10,8 @@
 
 #include "server/engine/engine.h"
 
+struct entry;
+
 struct calls {
     struct heap deadlines; /* of those parked and aboard */
     struct list parked;
@@ -26,8 +28,8 @@ void call_unreserve(struct engine *engine);
 /* The refusal for want of memory, counted. */
 struct status call_memory_is_short(struct engine *engine);
 
-/* Not to be taken in: draining, or its deadline has passed.  True when it was given back. */
-bool call_refused_on_arrival(struct engine *engine, uint64_t now_ns, struct engine_call *call, struct actions *actions);
+/* Whether a call may be taken in: not while draining, nor when its deadline has passed. */
+struct status call_check_arrival(struct engine *engine, uint64_t now_ns, const struct engine_call *call);
 
 /* From the parked: theirs no more. */
 void call_unpark(struct engine *engine, struct engine_call *call);
@@ -41,8 +43,13 @@ void call_give_back(struct engine_call *call, struct actions *actions);
 /* The same with nothing but this status. */
 void call_fail(struct engine_call *call, const struct status *status, struct actions *actions);
 
+/* A Probe that has failed: with its key's last good answer (entry; NULL: nothing is known of it), where it takes one. */
+void call_fail_probe(struct engine *engine, uint64_t now_ns, struct entry *entry, struct engine_call *call,
+                     const struct status *status, struct actions *actions);
+
 /* A call that the engine holds ends with this status, wherever it is. */
-void call_end(struct engine *engine, struct engine_call *call, const struct status *status, struct actions *actions);
+void call_end(struct engine *engine, uint64_t now_ns, struct engine_call *call, const struct status *status,
+              struct actions *actions);
 
 /* All that are due: DEADLINE_EXCEEDED, saying what they waited for. */
 void call_deadlines_pass(struct engine *engine, uint64_t now_ns, struct actions *actions);

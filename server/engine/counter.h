@@ -9,7 +9,10 @@
     COUNTER(ANSWERED_JOINED, "probed_answers_total{origin=\"joined\"}")                                                \
     COUNTER(ANSWERED_WARM, "probed_answers_total{origin=\"warm\"}")                                                    \
     COUNTER(ANSWERED_COLD, "probed_answers_total{origin=\"cold\"}")                                                    \
+    COUNTER(ANSWERED_STALE, "probed_answers_total{origin=\"stale\"}")                                                  \
     COUNTER(FAILED, "probed_failures_total")                                                                           \
+    COUNTER(HELD, "probed_holds_total")                                                                                \
+    COUNTER(LAST_GOOD, "probed_last_good_total")                                                                       \
     COUNTER(JOINED, "probed_joins_total")                                                                              \
     COUNTER(LEASES_WARM, "probed_leases_total{origin=\"warm\"}")                                                       \
     COUNTER(LEASES_COLD, "probed_leases_total{origin=\"cold\"}")                                                       \
@@ -17,6 +20,10 @@
     COUNTER(WAITED, "probed_waits_total")                                                                              \
     COUNTER(REFUSED_QUEUE_PER_HOME, "probed_refusals_total{limit=\"pool.queue_per_home\"}")                            \
     COUNTER(REFUSED_QUEUE_MAX, "probed_refusals_total{limit=\"pool.queue_max\"}")                                      \
+    COUNTER(REFUSED_QUEUE_SHARE, "probed_refusals_total{limit=\"share of pool.queue_max\"}")                           \
+    COUNTER(REFUSED_WAIT, "probed_refusals_total{limit=\"deadline\"}")                                                 \
+    COUNTER(REFUSED_PAUSE, "probed_refusals_total{limit=\"pause\"}")                                                   \
+    COUNTER(REFUSED_HOMES_SHARE, "probed_refusals_total{limit=\"share of server.homes_max\"}")                         \
     COUNTER(REFUSED_HOMES_MAX, "probed_refusals_total{limit=\"server.homes_max\"}")                                    \
     COUNTER(REFUSED_MEMORY, "probed_refusals_total{limit=\"memory\"}")                                                 \
     COUNTER(REFUSED_DRAINING, "probed_refusals_total{limit=\"draining\"}")                                             \
@@ -32,6 +39,10 @@
     COUNTER(EVICTED, "probed_cache_evictions_total")                                                                   \
     COUNTER(FENCED, "probed_cache_fenced_total")                                                                       \
     COUNTER(STARTS, "probed_worker_starts_total")                                                                      \
+    COUNTER(STARTS_RESERVE, "probed_worker_starts_reserve_total")                                                      \
+    COUNTER(STARTS_AHEAD, "probed_worker_starts_ahead_total")                                                          \
+    COUNTER(YIELDED, "probed_worker_yields_total")                                                                     \
+    COUNTER(PAUSES, "probed_pauses_total")                                                                             \
     COUNTER(ENDS, "probed_worker_ends_total")                                                                          \
     COUNTER(FAULTS_STALE, "probed_worker_faults_total{cause=\"stray\"}")                                               \
     COUNTER(FAULTS_DIED, "probed_worker_faults_total{cause=\"died\"}")                                                 \

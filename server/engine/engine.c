@@ -8,6 +8,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* Beside the struct: malloc's header, what a hash table or a heap holds of it. */
+enum { IN_TABLE = 32, IN_HEAP = 16, ALLOCATED = 16 };
+_Static_assert(sizeof(struct home) + IN_TABLE + ALLOCATED <= LIMIT_HOME_COST &&
+                   sizeof(struct household) + IN_HEAP + ALLOCATED <= LIMIT_HOUSEHOLD_COST &&
+                   sizeof(struct entry) + IN_TABLE + IN_HEAP + ALLOCATED + sizeof(struct answer) <= LIMIT_ENTRY_COST &&
+                   sizeof(struct flight) + sizeof(struct failure) + 2 * ALLOCATED <= LIMIT_FLIGHT_COST &&
+                   sizeof(struct worker) + IN_HEAP + ALLOCATED <= LIMIT_SEAT_COST,
+               "the sums of limits.h hold");
+
 /* ---- birth and death ---- */
 
 struct engine *engine_create(const struct engine_settings *settings, const struct map_seed *seed, uint64_t epoch)
@@ -44,6 +53,7 @@ void engine_destroy(struct engine *engine)
     cache_fini(engine);
     homes_fini(engine);
     pool_fini(engine);
+    tenants_fini(engine);
     heap_fini(&engine->calls.deadlines);
     free(engine);
 }
@@ -54,6 +64,8 @@ void engine_settings_changed(struct engine *engine, const struct engine_settings
     /* Whoever waits may have been waiting for just that: looked at in the next step, which is due at once. */
     LIST_EACH (node, &engine->flights_in[FLIGHT_WAITING])
         household_touch(engine, LIST_OWNER(node, struct flight, node)->entry->household);
+    LIST_EACH (node, &engine->pool.idle)
+        worker_set_due(engine, LIST_OWNER(node, struct worker, in_idle));
 }
 
 uint64_t engine_epoch(const struct engine *engine)
@@ -80,7 +92,7 @@ static void conclude(struct engine *engine, uint64_t now_ns, struct actions *act
             struct household *household = LIST_OWNER(node, struct household, touched);
 
             pool_serve(engine, now_ns, household, actions);
-            (void)household_leave_if_empty(engine, household);
+            (void)household_leave_if_empty(engine, now_ns, household);
         }
         pool_start(engine, now_ns);
     } while (engine->homes.touched.count > 0);
@@ -91,12 +103,13 @@ static void conclude(struct engine *engine, uint64_t now_ns, struct actions *act
 
 void engine_call_parked(struct engine *engine, uint64_t now_ns, struct engine_call *call, struct actions *actions)
 {
-    INVARIANT(call->place == ENGINE_CALL_NOWHERE);
-    if (call_refused_on_arrival(engine, now_ns, call, actions))
-        return;
-    if (!call_reserve(engine)) {
-        struct status status = call_memory_is_short(engine);
+    struct status status;
 
+    INVARIANT(call->place == ENGINE_CALL_NOWHERE);
+    status = call_check_arrival(engine, now_ns, call);
+    if (status_is_ok(&status) && !call_reserve(engine))
+        status = call_memory_is_short(engine);
+    if (!status_is_ok(&status)) {
         call_fail(call, &status, actions);
         return;
     }
@@ -125,7 +138,8 @@ static struct status check_at_least(const struct engine *engine, const struct ho
 {
     struct fence asked = call->probe.at_least, present = home_fence(engine, home);
 
-    if (asked.epoch == 0 || (asked.epoch == present.epoch && asked.generation <= present.generation))
+    if (asked.epoch == 0 ||
+        (asked.epoch == present.epoch && (asked.generation <= present.generation || MUTANT(AT_LEAST_AHEAD_TAKEN))))
         return status_ok();
     return status_make(STATUS_FAILED_PRECONDITION,
                        "at_least is generation %" PRIu64 " of epoch %016" PRIx64 ", the home is at generation %" PRIu64
@@ -138,24 +152,27 @@ static struct status join(struct engine *engine, struct flight *flight, struct e
     if (!call_reserve(engine))
         return call_memory_is_short(engine);
     flight_board(engine, flight, call);
-    engine_count(engine, ENGINE_COUNTER_JOINED);
+    if (!MUTANT(JOIN_UNCOUNTED))
+        engine_count(engine, ENGINE_COUNTER_JOINED);
     return status_ok();
 }
 
 /* Everything that a flight will ever need, or nothing. */
-static struct status start_flight(struct engine *engine, struct engine_call *call, const char *path)
+static struct status start_flight(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *path)
 {
     bool known = home_look(engine, path) != NULL;
     struct home *home;
     struct household *household;
     struct entry *entry;
-    struct status status = home_obtain(engine, path, &home);
+    struct status status = home_obtain(engine, path, call->uid, &home);
 
     if (!status_is_ok(&status))
         return status;
     household = household_obtain(engine, home);
     if (household == NULL)
         goto undo_home;
+    if (!pause_reserve(household))
+        goto undo_household;
     entry = entry_obtain(engine, household, call);
     if (entry == NULL)
         goto undo_household;
@@ -167,7 +184,9 @@ static struct status start_flight(struct engine *engine, struct engine_call *cal
 undo_entry:
     entry_leave_if_empty(engine, entry);
 undo_household:
-    (void)household_leave_if_empty(engine, household);
+    if (MUTANT(HOME_LEFT_BEHIND))
+        return call_memory_is_short(engine);
+    (void)household_leave_if_empty(engine, now_ns, household);
 undo_home:
     if (!known)
         home_forget(engine, home);
@@ -182,8 +201,10 @@ static struct status take_probe_in(struct engine *engine, uint64_t now_ns, struc
     struct household *household = home == NULL ? NULL : home->household;
     struct entry *entry = entry_find(engine, household, call);
     struct flight *flight = entry == NULL ? NULL : flight_joinable(entry, call);
-    struct status status = check_at_least(engine, home, call);
+    struct status status = call_check_arrival(engine, now_ns, call);
 
+    if (status_is_ok(&status))
+        status = check_at_least(engine, home, call);
     if (!status_is_ok(&status))
         return status;
     if (entry != NULL && cache_answers(engine, now_ns, entry, call)) {
@@ -195,8 +216,18 @@ static struct status take_probe_in(struct engine *engine, uint64_t now_ns, struc
         return join(engine, flight, call);
     if (entry != NULL && cache_fails(engine, now_ns, entry, call, &status))
         return status;
-    status = pool_admit(engine, household);
-    return status_is_ok(&status) ? start_flight(engine, call, path) : status;
+    status = pool_admit(engine, now_ns, household, call);
+    return status_is_ok(&status) ? start_flight(engine, now_ns, call, path) : status;
+}
+
+/* Refused: told why, or given what was good last. */
+static void refuse_probe(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *path,
+                         const struct status *status, struct actions *actions)
+{
+    struct home *home = home_find(engine, path);
+
+    call_fail_probe(engine, now_ns, entry_find(engine, home == NULL ? NULL : home->household, call), call, status,
+                    actions);
 }
 
 void engine_probe_arrived(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *home,
@@ -206,14 +237,9 @@ void engine_probe_arrived(struct engine *engine, uint64_t now_ns, struct engine_
 
     arrive(engine, call);
     engine_count(engine, ENGINE_COUNTER_PROBES);
-    if (call_refused_on_arrival(engine, now_ns, call, actions)) {
-        engine_count(engine, ENGINE_COUNTER_FAILED);
-        return;
-    }
     status = take_probe_in(engine, now_ns, call, home, actions);
     if (!status_is_ok(&status)) {
-        engine_count(engine, ENGINE_COUNTER_FAILED);
-        call_fail(call, &status, actions);
+        refuse_probe(engine, now_ns, call, home, &status, actions);
         return;
     }
     conclude(engine, now_ns, actions);
@@ -229,7 +255,7 @@ static struct status invalidate_home(struct engine *engine, uint64_t now_ns, str
 
     if (call->invalidate.known_only && home_find(engine, path) == NULL)
         return status_make(STATUS_NOT_FOUND, "there is no such directory, and no such home is known");
-    status = home_obtain(engine, path, &home);
+    status = home_obtain(engine, path, call->uid, &home);
     if (status_is_ok(&status))
         fence_home(engine, now_ns, call, home, actions);
     return status;
@@ -238,14 +264,13 @@ static struct status invalidate_home(struct engine *engine, uint64_t now_ns, str
 void engine_invalidate_arrived(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *home,
                                uint64_t new_epoch, struct actions *actions)
 {
-    struct status status = status_ok();
+    struct status status;
 
     arrive(engine, call);
-    if (call_refused_on_arrival(engine, now_ns, call, actions))
-        return;
-    if (home == NULL)
+    status = call_check_arrival(engine, now_ns, call);
+    if (status_is_ok(&status) && home == NULL)
         fence_all(engine, now_ns, call, new_epoch, actions);
-    else
+    else if (status_is_ok(&status))
         status = invalidate_home(engine, now_ns, call, home, actions);
     if (status_is_ok(&status))
         conclude(engine, now_ns, actions);
@@ -256,9 +281,14 @@ void engine_invalidate_arrived(struct engine *engine, uint64_t now_ns, struct en
 void engine_sync_arrived(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *home,
                          struct actions *actions)
 {
+    struct status status;
+
     arrive(engine, call);
-    if (call_refused_on_arrival(engine, now_ns, call, actions))
+    status = call_check_arrival(engine, now_ns, call);
+    if (!status_is_ok(&status)) {
+        call_fail(call, &status, actions);
         return;
+    }
     engine_count(engine, ENGINE_COUNTER_SYNCS);
     call->result = (struct engine_result){
         .status = status_ok(),
@@ -276,7 +306,7 @@ void engine_call_left(struct engine *engine, uint64_t now_ns, struct engine_call
         return;
     status = status_make(STATUS_CANCELLED, "the client has gone");
     engine_count(engine, ENGINE_COUNTER_DEPARTED);
-    call_end(engine, call, &status, actions);
+    call_end(engine, now_ns, call, &status, actions);
     conclude(engine, now_ns, actions);
 }
 
@@ -285,8 +315,11 @@ void engine_call_left(struct engine *engine, uint64_t now_ns, struct engine_call
 /* A start that nobody waits for any more goes no further than the door of its home. */
 static bool start_is_wanted(const struct worker *worker)
 {
+    const struct household *household = worker->household;
+
     return worker->state == WORKER_STARTING &&
-           household_waiting_count(worker->household) >= worker->household->in_state[WORKER_STARTING].count;
+           (worker->ahead ||
+            household_waiting_count(household) + household->ahead_count >= household->in_state[WORKER_STARTING].count);
 }
 
 bool engine_worker_pinned(struct engine *engine, uint64_t now_ns, uint64_t worker_id, int home_fd,
@@ -343,8 +376,8 @@ void engine_worker_up(struct engine *engine, uint64_t now_ns, uint64_t worker_id
     tell_if_idle(worker, actions);
 }
 
-void engine_worker_gone(struct engine *engine, uint64_t now_ns, uint64_t worker_id, const struct status *cause,
-                        struct actions *actions)
+void engine_worker_gone(struct engine *engine, uint64_t now_ns, uint64_t worker_id, enum engine_blame blame,
+                        const struct status *cause, struct actions *actions)
 {
     struct worker *worker = worker_find(engine, worker_id);
     struct household *household;
@@ -356,6 +389,10 @@ void engine_worker_gone(struct engine *engine, uint64_t now_ns, uint64_t worker_
     state = worker->state;
     INVARIANT(!worker->gone && !(worker->orders & (TO(ENGINE_ORDER_PIN) | TO(ENGINE_ORDER_LAUNCH))));
     worker->gone = true;
+    if (blame == ENGINE_BLAME_WORKER || MUTANT(BLAME_IGNORED))
+        worker_note_fault(engine, now_ns, worker, cause);
+    else if (state == WORKER_STARTING)
+        pause_note_failure(engine, now_ns, household, cause);
     (void)outbox_take_back(worker, ENGINE_ORDER_KILL);
     if (state == WORKER_LEASED)
         worker_move(engine, now_ns, worker, WORKER_DRAINING); /* its lease will notice */
@@ -374,8 +411,9 @@ void engine_worker_spoke(struct engine *engine, uint64_t now_ns, uint64_t worker
 {
     struct worker *worker = worker_find(engine, worker_id);
 
-    if (worker == NULL || worker->state != WORKER_IDLE || worker->lease_count != turn)
+    if (worker == NULL || worker->state != WORKER_IDLE || worker->lease_count != turn || MUTANT(SPOKE_UNHEARD))
         return;
+    worker->failed = true;
     worker_end(engine, now_ns, worker);
     conclude(engine, now_ns, actions);
 }
@@ -394,6 +432,25 @@ static void count_fault(struct engine *engine, enum lease_end end)
         engine_count(engine, faults[end]);
 }
 
+/* What a lease tells of its worker and of the home's workers. */
+static void note_outcome(const struct engine *engine, uint64_t now_ns, struct worker *worker,
+                         const struct lease_outcome *outcome)
+{
+    struct household *household = worker->household;
+    uint64_t taken_ns = now_ns - worker->lease.granted_ns;
+
+    if (outcome->end == LEASE_ANSWERED) {
+        household->service_ns =
+            household->service_ns == 0 ? taken_ns : household->service_ns - household->service_ns / 8 + taken_ns / 8;
+        worker->answered = true;
+        pause_end(household);
+        return;
+    }
+    worker->failed = outcome->end == LEASE_DIED || outcome->end == LEASE_STRAY;
+    if (!worker->gone) /* else it is known how it ended, which says more */
+        pause_note_failure(engine, now_ns, household, &outcome->status);
+}
+
 void engine_lease_returned(struct engine *engine, uint64_t now_ns, struct engine_lease *lease,
                            const struct lease_outcome *outcome, struct actions *actions)
 {
@@ -403,6 +460,7 @@ void engine_lease_returned(struct engine *engine, uint64_t now_ns, struct engine
     INVARIANT(worker->state == WORKER_LEASED || worker->state == WORKER_DRAINING);
     INVARIANT(answered == (outcome->answer != NULL));
     count_fault(engine, outcome->end);
+    note_outcome(engine, now_ns, worker, outcome);
     secret_release(lease->api_key);
     lease->api_key = NULL;
     if (worker->flight == NULL)
@@ -411,10 +469,12 @@ void engine_lease_returned(struct engine *engine, uint64_t now_ns, struct engine
         flight_lands(engine, now_ns, worker->flight, outcome->answer, actions);
     else
         flight_worker_failed(engine, now_ns, worker->flight, outcome, actions);
-    if (answered && worker->state == WORKER_LEASED && !worker_is_worn_out(engine, now_ns, worker))
-        worker_move(engine, now_ns, worker, WORKER_IDLE);
-    else
+    if (!answered || worker->state != WORKER_LEASED)
         worker_end(engine, now_ns, worker);
+    else if (worker_is_worn_out(engine, now_ns, worker))
+        worker_retire(engine, now_ns, worker);
+    else
+        worker_move(engine, now_ns, worker, WORKER_IDLE);
     conclude(engine, now_ns, actions);
     tell_if_idle(worker, actions);
 }
@@ -446,18 +506,18 @@ void engine_drain(struct engine *engine, uint64_t now_ns, struct actions *action
     conclude(engine, now_ns, actions);
 }
 
-static void stop_calls(struct engine *engine, struct actions *actions)
+static void stop_calls(struct engine *engine, uint64_t now_ns, struct actions *actions)
 {
     struct status status = status_make(STATUS_UNAVAILABLE, "the daemon has ended");
     struct list_node *node;
 
     while ((node = engine->calls.parked.first) != NULL)
-        call_end(engine, LIST_OWNER(node, struct engine_call, node), &status, actions);
+        call_end(engine, now_ns, LIST_OWNER(node, struct engine_call, node), &status, actions);
     while ((node = engine->calls.quiescing.first) != NULL)
-        call_end(engine, LIST_OWNER(node, struct engine_call, in_due), &status, actions);
+        call_end(engine, now_ns, LIST_OWNER(node, struct engine_call, in_due), &status, actions);
     for (enum flight_state state = FLIGHT_WAITING; state < FLIGHT_ENDED; state++)
         while ((node = engine->flights_in[state].first) != NULL)
-            flight_cancelled(engine, LIST_OWNER(node, struct flight, node), &status, actions);
+            flight_cancelled(engine, now_ns, LIST_OWNER(node, struct flight, node), &status, actions);
 }
 
 static void stop_worker(struct engine *engine, uint64_t now_ns, struct worker *worker)
@@ -484,7 +544,7 @@ static void stop_worker(struct engine *engine, uint64_t now_ns, struct worker *w
 void engine_stop(struct engine *engine, uint64_t now_ns, struct actions *actions)
 {
     engine->draining = true;
-    stop_calls(engine, actions);
+    stop_calls(engine, now_ns, actions);
     LIST_EACH_SAFE (node, &engine->pool.workers)
         stop_worker(engine, now_ns, LIST_OWNER(node, struct worker, in_pool));
     conclude(engine, now_ns, actions);

@@ -40,8 +40,9 @@ struct engine_settings {
     uint64_t homes_max;
     uint64_t workers_per_home;
     uint64_t workers_max;
-    uint64_t reserve_per_home; /* 0: not built yet, as are prewarm and keep_good */
+    uint64_t reserve_per_home; /* further ones, once somebody has waited for reserve_wait_ns */
     uint64_t reserve_wait_ns;
+    bool prewarm; /* after an invalidation, start one replacement ahead */
     uint64_t queue_per_home;
     uint64_t queue_max;
     uint64_t idle_ns_max;
@@ -52,6 +53,8 @@ struct engine_settings {
     uint64_t cache_entries_max;
     uint64_t cache_bytes_max;
     uint64_t failure_ttl_ns;
+    uint64_t keep_good_ns; /* how long the last answer with figures may stand in for a bad one */
+    uint32_t daemon_uid;   /* it and root have no share of homes_max and queue_max to keep to */
 };
 
 struct engine;
@@ -94,8 +97,11 @@ struct engine_news_item {
 };
 
 struct engine_result {
-    struct status status;
-    struct answer *answer; /* given, for a Probe that is OK: answer_release() it */
+    struct status status;  /* stale: the error in whose place `answer` is given */
+    struct answer *answer; /* given, for a Probe that is OK or stale: answer_release() it */
+    bool stale;
+    struct answer *last_good; /* given, beside an `answer` that is RATE_LIMITED or UNAVAILABLE; NULL: there is none */
+    uint64_t last_good_age_ns;
     enum origin origin;
     uint64_t age_ns;                                           /* since the worker answered */
     uint64_t fresh_ns;                                         /* how long a client that hears of changes may keep it */
@@ -116,7 +122,7 @@ struct engine_call {
             struct secret *api_key; /* the call's own count, or NULL; the engine shares it when it needs it longer */
             struct fingerprint fingerprint;
             bool refresh;
-            bool accept_stale;
+            bool accept_stale;     /* rather the last good answer than an error */
             uint64_t age_ns_max;   /* 0: the TTL */
             struct fence at_least; /* epoch 0: none */
         } probe;
@@ -278,9 +284,12 @@ MUST_USE bool engine_worker_pinned(struct engine *engine, uint64_t now_ns, uint6
 void engine_worker_up(struct engine *engine, uint64_t now_ns, uint64_t worker_id, int32_t pid,
                       struct worker_channel channel, uint64_t spawn_ns, struct actions *actions);
 
+/* Whose fault it is that a worker is gone, or could not be started: only its own counts towards a pause of its home. */
+enum engine_blame { ENGINE_BLAME_WORKER, ENGINE_BLAME_CUSTODIAN };
+
 /* It is gone: reaped, or never started (`cause` says why; a PIN or LAUNCH that failed comes here).  Once per worker. */
-void engine_worker_gone(struct engine *engine, uint64_t now_ns, uint64_t worker_id, const struct status *cause,
-                        struct actions *actions);
+void engine_worker_gone(struct engine *engine, uint64_t now_ns, uint64_t worker_id, enum engine_blame blame,
+                        const struct status *cause, struct actions *actions);
 
 /* Bytes or end of file on a worker that was idle: it is ended if it still is, without a lease meanwhile (`turn` tells,
  * from actions.idled), else nothing happens. */
@@ -293,7 +302,7 @@ void engine_lease_returned(struct engine *engine, uint64_t now_ns, struct engine
 
 /* ---- steps: time, settings and the end ---- */
 
-/* What is due is done: deadlines, idle workers, lifetimes. */
+/* What is due is done: deadlines, idle workers, lifetimes, reserve workers, pauses, answers past their time. */
 void engine_time_passed(struct engine *engine, uint64_t now_ns, struct actions *actions);
 
 /* When engine_time_passed is next of use; UINT64_MAX: never. */
@@ -334,6 +343,8 @@ struct engine_home_view {
     uint64_t waiting;
     uint64_t oldest_wait_ns;
     uint64_t cache_entries;
+    uint64_t pause_ns;                      /* until its next start; 0: none */
+    char last_failure[STATUS_MESSAGE_SIZE]; /* of its workers, since one answered last; "": none */
 };
 
 struct engine_worker_view {

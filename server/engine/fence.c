@@ -21,7 +21,7 @@ static uint64_t count_older(const struct engine *engine, const struct engine_cal
         const struct worker *worker = call->home == NULL ? LIST_OWNER(node, struct worker, in_pool)
                                                          : LIST_OWNER(node, struct worker, in_household);
 
-        if (worker->id >= call->older_than || count == count_max)
+        if (worker->id >= call->older_than - MUTANT(QUIESCED_EARLY) || count == count_max)
             break;
         count += !worker->gone && worker->stage != WORKER_PINNING;
     }
@@ -87,8 +87,15 @@ static void retire_or_drain(struct engine *engine, uint64_t now_ns, struct worke
 {
     struct flight *flight = worker->flight;
 
+    if (engine->settings.prewarm && worker_is_live(worker))
+        pool_start_ahead(engine, worker->household, worker->tenant);
     switch (worker->state) {
     case WORKER_STARTING:
+        if (MUTANT(FENCE_KEEPS_STARTS)) {
+            worker->fence = home_fence(engine, worker->household->home);
+            return;
+        }
+        /* fall through */
     case WORKER_IDLE:
         result->workers_retired++;
         worker_end(engine, now_ns, worker);
@@ -103,11 +110,12 @@ static void retire_or_drain(struct engine *engine, uint64_t now_ns, struct worke
     case WORKER_STATE_COUNT:
         return;
     }
+    if (MUTANT(FENCE_KEEPS_FLIGHTS))
+        return;
     if (flight != NULL && (provider[0] == '\0' || strcmp(provider, flight->entry->provider) == 0))
-        flight_overtaken(engine, flight, actions);
+        flight_overtaken(engine, now_ns, flight, actions);
 }
 
-/* One replacement for a home that had a worker, if it is to be prewarmed, belongs behind this. */
 static void announce(struct engine *engine, struct engine_call *call, struct list *quiescing)
 {
     outbox_event(engine, call);
@@ -128,6 +136,9 @@ void fence_home(struct engine *engine, uint64_t now_ns, struct engine_call *call
     call->older_than = engine->pool.workers_born + 1;
     call->result = (struct engine_result){.status = status_ok(), .fence = home_fence(engine, home)};
     if (household != NULL) {
+        if (!MUTANT(PAUSE_OUTLIVES_FENCE))
+            pause_end(household); /* what older workers did stands against no new one */
+        household_touch(engine, household);
         call->result.cache_dropped = cache_drop(engine, now_ns, household, call->provider);
         LIST_EACH_SAFE (node, &household->workers)
             retire_or_drain(engine, now_ns, LIST_OWNER(node, struct worker, in_household), call->provider,

@@ -14,10 +14,14 @@ static const unsigned flight_may_become[FLIGHT_STATE_COUNT] = {
 static void flight_move(struct engine *engine, struct flight *flight, enum flight_state next)
 {
     INVARIANT(flight_may_become[flight->state] & TO(next));
-    if (flight->state == FLIGHT_WAITING)
+    if (flight->state == FLIGHT_WAITING) {
         engine->calls.waiting_count -= flight->callers.count;
-    if (next == FLIGHT_WAITING)
+        flight->tenant->waiting_count--;
+    }
+    if (next == FLIGHT_WAITING) {
         engine->calls.waiting_count += flight->callers.count;
+        flight->tenant->waiting_count++;
+    }
     list_remove(&flight->in_queue);
     list_move(&engine->flights_in[next], &flight->node);
     flight->state = next;
@@ -37,8 +41,9 @@ static void enqueue(struct list *queue, struct flight *flight)
     list_insert_behind(queue, before, &flight->in_queue);
 }
 
-static void flight_free(struct flight *flight)
+static void flight_free(struct engine *engine, struct flight *flight)
 {
+    tenant_release(engine, flight->tenant);
     secret_release(flight->api_key);
     free(flight->failure);
     free(flight);
@@ -51,10 +56,12 @@ struct flight *flight_create(struct engine *engine, struct entry *entry, struct 
     if (flight == NULL)
         return NULL;
     flight->failure = calloc(1, sizeof *flight->failure);
-    if (flight->failure == NULL) {
-        flight_free(flight);
+    flight->tenant = tenant_obtain(engine, call->uid);
+    if (flight->failure == NULL || flight->tenant == NULL) {
+        flight_free(engine, flight);
         return NULL;
     }
+    flight->tenant->waiting_count++;
     flight->entry = entry;
     flight->state = FLIGHT_WAITING;
     flight->ticket = ++engine->flight_tickets;
@@ -84,7 +91,7 @@ static void flight_end(struct engine *engine, struct flight *flight)
     flight_move(engine, flight, FLIGHT_ENDED);
     list_remove(&flight->node);
     list_remove(&flight->in_entry);
-    flight_free(flight);
+    flight_free(engine, flight);
     entry_leave_if_empty(engine, entry);
 }
 
@@ -97,7 +104,8 @@ struct flight *flight_joinable(const struct entry *entry, const struct engine_ca
     LIST_EACH (node, &entry->flights) {
         struct flight *flight = LIST_OWNER(node, struct flight, in_entry);
 
-        if (flight->state == FLIGHT_WAITING || at_least->epoch == 0 || flight->fence.generation >= at_least->generation)
+        if (flight->state == FLIGHT_WAITING || at_least->epoch == 0 ||
+            flight->fence.generation >= at_least->generation || MUTANT(JOINS_OLDER))
             return flight;
     }
     return NULL;
@@ -131,27 +139,25 @@ static void disembark(struct engine *engine, struct engine_call *call)
     call->place = ENGINE_CALL_NOWHERE;
 }
 
-void flight_lose_caller(struct engine *engine, struct engine_call *call, const struct status *status,
+void flight_lose_caller(struct engine *engine, uint64_t now_ns, struct engine_call *call, const struct status *status,
                         struct actions *actions)
 {
     struct flight *flight = call->flight;
 
     disembark(engine, call);
-    engine_count(engine, ENGINE_COUNTER_FAILED);
-    call_fail(call, status, actions);
+    call_fail_probe(engine, now_ns, flight->entry, call, status, actions);
     if (flight->callers.count == 0 && flight->state == FLIGHT_WAITING)
         flight_end(engine, flight);
 }
 
-void flight_cancelled(struct engine *engine, struct flight *flight, const struct status *status,
+void flight_cancelled(struct engine *engine, uint64_t now_ns, struct flight *flight, const struct status *status,
                       struct actions *actions)
 {
     while (flight->callers.count > 0) {
         struct engine_call *call = LIST_OWNER(flight->callers.first, struct engine_call, node);
 
         disembark(engine, call);
-        engine_count(engine, ENGINE_COUNTER_FAILED);
-        call_fail(call, status, actions);
+        call_fail_probe(engine, now_ns, flight->entry, call, status, actions);
     }
     flight_end(engine, flight);
 }
@@ -188,19 +194,16 @@ void flight_lands(struct engine *engine, uint64_t now_ns, struct flight *flight,
     };
     enum origin origin_of_lease = flight->worker->lease.spawn_ns > 0 ? ORIGIN_COLD : ORIGIN_WARM;
 
+    uint64_t fresh_ns;
+
     cache_forget_failure(flight->entry);
-    cache_store(engine, now_ns, flight->entry, answer, flight->fence);
+    fresh_ns = cache_store(engine, now_ns, flight->entry, answer, flight->fence);
     while (flight->callers.count > 0) {
         struct engine_call *call = LIST_OWNER(flight->callers.first, struct engine_call, node);
         enum origin origin = call == flight->leader ? origin_of_lease : ORIGIN_JOINED;
 
         disembark(engine, call);
-        call->result = (struct engine_result){
-            .status = status_ok(),
-            .answer = answer_share(answer),
-            .origin = origin,
-            .fresh_ns = cache_kept_ns(engine, answer),
-        };
+        cache_hand_out(engine, now_ns, flight->entry, answer, fresh_ns, origin, call);
         engine_count(engine, counters[origin]);
         call_give_back(call, actions);
     }
@@ -215,6 +218,8 @@ void flight_fails(struct engine *engine, uint64_t now_ns, struct flight *flight,
 {
     struct status told = *status;
 
+    if (MUTANT(FAILURE_REPLACES_ANSWER))
+        (void)cache_drop(engine, now_ns, flight->entry->household, flight->entry->provider);
     if (engine->settings.failure_ttl_ns > 0) {
         struct failure *failure = flight->failure;
 
@@ -225,7 +230,7 @@ void flight_fails(struct engine *engine, uint64_t now_ns, struct flight *flight,
         flight->failure = NULL;
         cache_remember(engine, flight->entry, failure);
     }
-    flight_cancelled(engine, flight, &told, actions);
+    flight_cancelled(engine, now_ns, flight, &told, actions);
 }
 
 /* What a worker's failure is called.  A breach says it itself: it may have been our own want of memory. */
@@ -252,7 +257,9 @@ static struct list *queue_for_rerun(struct flight *flight, enum lease_end end)
         flight->stray_count++;
     if (end == LEASE_STRAY && flight->stray_count <= FLIGHT_STRAYS_MAX)
         return &household->waiting;
-    return end == LEASE_DIED && flight->retry_count < FLIGHT_RETRIES_MAX ? &household->waiting_fresh : NULL;
+    return end == LEASE_DIED && flight->retry_count < FLIGHT_RETRIES_MAX + MUTANT(RETRIED_TWICE)
+               ? &household->waiting_fresh
+               : NULL;
 }
 
 void flight_worker_failed(struct engine *engine, uint64_t now_ns, struct flight *flight,
@@ -274,17 +281,20 @@ void flight_worker_failed(struct engine *engine, uint64_t now_ns, struct flight 
     }
 }
 
-void flight_overtaken(struct engine *engine, struct flight *flight, struct actions *actions)
+void flight_overtaken(struct engine *engine, uint64_t now_ns, struct flight *flight, struct actions *actions)
 {
-    if (flight->callers.count > 0 && flight->rerun_count < FLIGHT_RERUNS_MAX) {
+    if ((flight->callers.count > 0 || MUTANT(RERUN_FOR_NOBODY)) &&
+        (flight->rerun_count < FLIGHT_RERUNS_MAX || MUTANT(RERUN_FOR_EVER))) {
         flight->rerun_count++;
+        if (MUTANT(OVERTAKEN_TO_TAIL))
+            flight->ticket = ++engine->flight_tickets;
         engine_count(engine, ENGINE_COUNTER_OVERTAKEN);
         run_again(engine, flight, &flight->entry->household->waiting);
     } else {
         struct status status = status_make(STATUS_ABORTED, "overtaken by %u invalidations", FLIGHT_RERUNS_MAX + 1);
 
         engine->counters[ENGINE_COUNTER_ABORTED] += flight->callers.count;
-        flight_cancelled(engine, flight, &status, actions);
+        flight_cancelled(engine, now_ns, flight, &status, actions);
     }
 }
 

@@ -17,6 +17,7 @@
 
 struct entry;
 struct failure;
+struct tenant;
 struct worker;
 
 enum flight_state { FLIGHT_WAITING, FLIGHT_LEASED, FLIGHT_ENDED, FLIGHT_STATE_COUNT };
@@ -36,6 +37,7 @@ struct flight {
     uint64_t ticket;                  /* its place in any queue: dense, in order of admission */
     uint64_t arrived_ns;              /* when its first caller did */
     struct list callers;              /* engine_call.node */
+    struct tenant *tenant;            /* a hold: of that caller */
     const struct engine_call *leader; /* the caller it was started for; NULL: that one has left */
     struct worker *worker;            /* LEASED */
     struct fence fence;               /* LEASED: of the lease */
@@ -54,7 +56,7 @@ struct flight *flight_joinable(const struct entry *entry, const struct engine_ca
 void flight_board(struct engine *engine, struct flight *flight, struct engine_call *call);
 
 /* One caller goes, with this status; a flight that only it waited for ends. */
-void flight_lose_caller(struct engine *engine, struct engine_call *call, const struct status *status,
+void flight_lose_caller(struct engine *engine, uint64_t now_ns, struct engine_call *call, const struct status *status,
                         struct actions *actions);
 
 /* Lends it the idle worker. */
@@ -69,14 +71,14 @@ void flight_worker_failed(struct engine *engine, uint64_t now_ns, struct flight 
                           const struct lease_outcome *outcome, struct actions *actions);
 
 /* A fence covers it: nobody hears its worker any more. */
-void flight_overtaken(struct engine *engine, struct flight *flight, struct actions *actions);
+void flight_overtaken(struct engine *engine, uint64_t now_ns, struct flight *flight, struct actions *actions);
 
 /* Answers its failure to all aboard and remembers it for the key. */
 void flight_fails(struct engine *engine, uint64_t now_ns, struct flight *flight, const struct status *status,
                   struct actions *actions);
 
 /* All aboard are told this, and nothing is remembered: it is no failure of the probe. */
-void flight_cancelled(struct engine *engine, struct flight *flight, const struct status *status,
+void flight_cancelled(struct engine *engine, uint64_t now_ns, struct flight *flight, const struct status *status,
                       struct actions *actions);
 
 /* Waits for any worker from now on, not only for a fresh one. */

@@ -6,33 +6,44 @@
  * A new epoch puts every home at generation 1 without visiting one: a home that is behind the engine's epoch stands at
  * 1 and is told so when it is next used (home_catch_up).
  *
- * A home is on one list at most:
+ * A home is on one of these at most:
  *   moved   its generation is above 1; latest at the end, those of an older epoch at the beginning
- *   idle    it stands at 1 and nothing is known of it besides: the first to be forgotten when homes_max is reached */
+ *   idle    it stands at 1 and nothing is known of it besides: the first to be forgotten when homes_max, or its
+ *           tenant's share of it, is reached; on its tenant's list of such homes, too */
 #ifndef SERVER_ENGINE_HOME_H
 #define SERVER_ENGINE_HOME_H
 
 #include "proto/status.h"
+#include "server/base/heap.h"
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/engine/engine.h"
 
+struct pause;
+struct tenant;
+
+enum { HOME_SHARES = 16 }; /* a tenant may have made one of so many known */
+
+/* What a look-up looks at stands together behind the rest, so that it is in few lines of the CPU's cache. */
 struct home {
-    UT_hash_handle handle; /* of homes.map, by path */
-    struct list_node node; /* of homes.moved or homes.idle */
-    uint64_t epoch;        /* other than the engine's: it stands at generation 1 */
-    uint64_t generation;
-    uint64_t moved_ns;           /* when it became that */
+    struct list_node node;      /* of homes.moved or homes.idle */
+    struct list_node in_tenant; /* of tenant.idle_homes */
+    struct tenant *tenant;      /* a hold: it made this known */
+    uint64_t moved_ns;          /* when it became its generation */
+
     struct household *household; /* owned; NULL: not in use */
-    uint32_t news_count;         /* events in the outbox that name it: it is not forgotten meanwhile */
-    char path[];                 /* canonical */
+    uint64_t epoch;              /* other than the engine's: it stands at generation 1 */
+    uint64_t generation;
+    UT_hash_handle handle; /* of homes.map, by path */
+    uint32_t news_count;   /* events in the outbox that name it: it is not forgotten meanwhile */
+    char path[];           /* canonical */
 };
 
 /* What a home in use has. */
 struct household {
     struct home *home;
     struct list_node touched;  /* of homes.touched: this step changed something here */
-    struct list_node in_line;  /* of pool.line: wants a start, and there is no room */
+    struct heap_node due;      /* of homes.dues: when time alone changes what it wants */
     struct list answers;       /* entries with an answer, least recently used first */
     struct list blanks;        /* entries without */
     uint64_t answer_bytes;     /* what the answers take */
@@ -41,23 +52,35 @@ struct household {
     struct list workers;       /* all, oldest first */
     struct list in_state[WORKER_STATE_COUNT];
     struct list quiescing; /* Invalidate calls that wait for older workers to be gone, oldest first */
+    struct pause *pause;   /* owned; NULL while it has had no worker for long */
+    uint64_t service_ns;   /* what a lease takes until it is answered, a moving average; 0: not known */
     uint64_t queued;       /* flights that wait without a start under way: its part of pool.queued */
-    uint64_t wanted;       /* starts it would make if there were room: its part of pool.wanted */
     uint64_t idle_kept;    /* its part of pool.idle_kept */
+
+    /* Its place in a line for room (tenant_line_up). */
+    struct tenant *in_line_of;
+    struct list_node in_line;
+    uint64_t wanted; /* starts it would make if there were room: its part of tenant.wanted and pool.wanted */
+
+    /* A start that nobody waits for, as a worker was taken away (pool_start_ahead). */
+    struct tenant *ahead_for;  /* a hold; NULL: none is wanted */
+    struct list_node in_ahead; /* of pool.ahead */
+    uint64_t ahead_count;      /* such workers that are starting now */
 };
 
 struct homes {
     struct home *map;
     struct list moved, idle;
     struct list touched; /* households */
+    struct heap dues;    /* of households; room for every one */
 };
 
 /* NULL: not known.  home_find catches a known one up with the epoch, home_look changes nothing. */
 struct home *home_find(struct engine *engine, const char *path);
 const struct home *home_look(const struct engine *engine, const char *path);
 
-/* The same, made known where it is not.  RESOURCE_EXHAUSTED: server.homes_max, or memory. */
-MUST_USE struct status home_obtain(struct engine *engine, const char *path, struct home **home_out);
+/* The same, made known for this uid where it is not.  RESOURCE_EXHAUSTED: server.homes_max, its share, or memory. */
+MUST_USE struct status home_obtain(struct engine *engine, const char *path, uint32_t uid, struct home **home_out);
 
 /* It is not in use, and no event names it. */
 void home_forget(struct engine *engine, struct home *home);
@@ -81,8 +104,8 @@ MUST_USE struct household *household_obtain(struct engine *engine, struct home *
 /* This step changed something here: engine_conclude will look at it. */
 void household_touch(struct engine *engine, struct household *household);
 
-/* Frees it when it has nothing.  True when it did. */
-bool household_leave_if_empty(struct engine *engine, struct household *household);
+/* Frees it when it has nothing, or what it needs for workers when it has none.  True when it is gone. */
+bool household_leave_if_empty(struct engine *engine, uint64_t now_ns, struct household *household);
 
 /* Workers that count against workers_per_home: starting, idle, leased. */
 uint64_t household_live_count(const struct household *household);

@@ -46,7 +46,8 @@ static void look_at_home(const struct engine *engine, const struct home *home, u
 
     copy_path(view->home, home);
     view->generation = home_fence(engine, home).generation;
-    view->waiting = view->oldest_wait_ns = view->cache_entries = 0;
+    view->waiting = view->oldest_wait_ns = view->cache_entries = view->pause_ns = 0;
+    view->last_failure[0] = '\0';
     memset(view->workers, 0, sizeof view->workers);
     if (household == NULL)
         return;
@@ -55,6 +56,9 @@ static void look_at_home(const struct engine *engine, const struct home *home, u
         view->workers[state] = household->in_state[state].count;
     look_at_queue(&household->waiting, now_ns, view);
     look_at_queue(&household->waiting_fresh, now_ns, view);
+    view->pause_ns = pause_left_ns(engine, household, now_ns);
+    if (household->pause != NULL && household->pause->epoch == engine->epoch)
+        memcpy(view->last_failure, household->pause->cause.message, sizeof view->last_failure);
 }
 
 /* The first paths of all that were added, in a heap with the last of them on top. */

@@ -62,7 +62,10 @@ bool engine_order_next(struct engine *engine, struct engine_order *order_out)
 static void put(struct engine *engine, struct engine_call *call, struct engine_news_item *item)
 {
     item->call = call;
-    list_push_back(&engine->news, &item->node);
+    if (MUTANT(NEWS_REVERSED))
+        list_push_front(&engine->news, &item->node);
+    else
+        list_push_back(&engine->news, &item->node);
 }
 
 void outbox_event(struct engine *engine, struct engine_call *call)

@@ -13,6 +13,7 @@
 #include "server/engine/engine.h"
 
 struct household;
+struct tenant;
 struct worker;
 
 struct pool {
@@ -23,12 +24,12 @@ struct pool {
 
     struct list workers; /* all that count, oldest first */
     struct list idle;    /* the longest idle first */
-    struct heap dues;    /* of idle workers */
+    struct heap dues;    /* of idle workers; room for every seat */
     uint64_t in_state_count[WORKER_STATE_COUNT];
     uint64_t leaving_count; /* ENDING, with a process: their places are as good as free */
 
-    struct list line;   /* households that want a start */
-    uint64_t wanted;    /* starts, of all households */
+    struct list ahead;  /* households that want a start for nobody yet */
+    uint64_t wanted;    /* starts for those who wait, of all households */
     uint64_t queued;    /* flights that wait without a start under way */
     uint64_t idle_kept; /* idle workers of homes where somebody waits for a fresh one: not expendable */
 
@@ -43,20 +44,27 @@ void pool_fini(struct engine *engine);
 /* A seat is free again. */
 void pool_free_seat(struct engine *engine, struct worker *worker);
 
-/* Whether one more flight of this household (NULL: of a home that has none) would have to wait in the queue, and the
- * queue is full: RESOURCE_EXHAUSTED with the numbers. */
-struct status pool_admit(struct engine *engine, const struct household *household);
+/* Whether one more flight of this household (NULL: of a home that has none) may be taken in for the call.
+ * UNAVAILABLE: it would need a start, and the home pauses.  RESOURCE_EXHAUSTED, with the numbers: it would have to
+ * wait, and a queue is full, or the wait is known to outlast its deadline.  Memory may be short as well. */
+struct status pool_admit(struct engine *engine, uint64_t now_ns, const struct household *household,
+                         const struct engine_call *call);
 
-/* A start that was wanted has failed: so does one flight of those that had no other (UNAVAILABLE).  One a start, so
- * that starts which keep failing cannot go on for ever. */
+/* A start that was wanted has failed.  Where no live worker is left to wait for, so does one flight of those that had no
+ * other start (UNAVAILABLE): one a start, so that starts which keep failing cannot go on for ever. */
 void pool_start_failed(struct engine *engine, uint64_t now_ns, struct household *household, const struct status *cause,
                        struct actions *actions);
 
-/* Flights to workers, households to the line.  pool_start serves the line, behind all households. */
+/* Flights to workers, households to the lines.  pool_start serves these, behind all households. */
 void pool_serve(struct engine *engine, uint64_t now_ns, struct household *household, struct actions *actions);
 void pool_start(struct engine *engine, uint64_t now_ns);
 
-/* Idle workers that are too old, or have been idle for too long, end; when the next is due, UINT64_MAX: none. */
+/* A worker of this home, last of this tenant's, is taken away while it is of use: when there is room that nobody waits
+ * for, another is started in its place. */
+void pool_start_ahead(struct engine *engine, struct household *household, struct tenant *tenant);
+
+/* Idle workers that are too old, or have been idle for too long, end, and homes whose time has come are touched; when
+ * the next is due, UINT64_MAX: none. */
 void pool_time_passes(struct engine *engine, uint64_t now_ns);
 uint64_t pool_next_ns(const struct engine *engine);
 

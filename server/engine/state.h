@@ -1,6 +1,8 @@
 /* The engine's insides at a glance: what there is, and which organ looks after it.
  *
+ *     tenant.h  uids: their shares, and their turns
  *     home.h    homes and their generations; the household of one that is in use
+ *     pause.h   homes whose workers fail, left alone for a while
  *     cache.h   one entry a key: the answer, the failure remembered, the flights
  *     flight.h  a question, waiting for a lease or in the air, and who is aboard
  *     worker.h  a worker, its states and its lease
@@ -23,8 +25,11 @@
 #include "server/engine/fence.h"
 #include "server/engine/flight.h"
 #include "server/engine/home.h"
+#include "server/engine/mutant.h"
 #include "server/engine/outbox.h"
+#include "server/engine/pause.h"
 #include "server/engine/pool.h"
+#include "server/engine/tenant.h"
 #include "server/engine/worker.h"
 
 struct engine {
@@ -33,6 +38,7 @@ struct engine {
     uint64_t epoch;
     bool draining; /* no call is taken in any more */
 
+    struct tenants tenants;
     struct homes homes;
     struct cache cache;
     struct pool pool;

@@ -26,7 +26,17 @@ struct worker *worker_find(const struct engine *engine, uint64_t worker_id)
     return worker;
 }
 
-void worker_start(struct engine *engine, uint64_t now_ns, struct household *household, uint32_t uid)
+/* Workers that were started together are to be replaced one by one: successive multiples of the golden ratio spread as
+ * evenly as anything over a fifth of the lifetime, from a tenth below it to a tenth above. */
+static uint64_t draw_life_ns(const struct engine *engine, uint64_t worker_id)
+{
+    uint64_t lifetime_ns = engine->settings.lifetime_ns, step = (worker_id * 0x9e3779b97f4a7c15u) >> 54;
+
+    return time_after(lifetime_ns - lifetime_ns / 10, lifetime_ns / 5 / 1024 * step);
+}
+
+void worker_start(struct engine *engine, uint64_t now_ns, struct household *household, struct tenant *tenant,
+                  uint32_t uid, bool ahead)
 {
     struct pool *pool = &engine->pool;
     struct list_node *seat = list_pop_front(&pool->free_seats);
@@ -39,6 +49,8 @@ void worker_start(struct engine *engine, uint64_t now_ns, struct household *hous
         .household = household,
         .fence = home_fence(engine, household->home),
         .uid = uid,
+        .ahead = ahead,
+        .tenant = tenant_hold(tenant),
         .state = WORKER_STARTING,
         .stage = WORKER_PINNING,
         .since_ns = now_ns,
@@ -53,14 +65,15 @@ void worker_start(struct engine *engine, uint64_t now_ns, struct household *hous
     list_push_back(&household->workers, &worker->in_household);
     list_push_back(&pool->workers, &worker->in_pool);
     pool->in_state_count[WORKER_STARTING]++;
+    household->ahead_count += ahead;
+    tenant_count_worker(engine, tenant, 1);
     engine_count(engine, ENGINE_COUNTER_STARTS);
     outbox_order(engine, worker, ENGINE_ORDER_PIN);
 }
 
-/* A worker's end by age belongs here; to spread it, so that no herd is replaced at once, is a matter of lifetime_ns. */
 static uint64_t worker_expires_ns(const struct engine *engine, const struct worker *worker)
 {
-    return time_after(worker->started_ns, engine->settings.lifetime_ns);
+    return time_after(worker->started_ns, draw_life_ns(engine, worker->id));
 }
 
 bool worker_is_worn_out(const struct engine *engine, uint64_t now_ns, const struct worker *worker)
@@ -68,13 +81,33 @@ bool worker_is_worn_out(const struct engine *engine, uint64_t now_ns, const stru
     return worker->lease_count >= engine->settings.requests_max || worker_expires_ns(engine, worker) <= now_ns;
 }
 
-static void worker_rests(struct engine *engine, struct worker *worker)
+void worker_retire(struct engine *engine, uint64_t now_ns, struct worker *worker)
+{
+    if (worker->lease_count > 0) /* else a home that nobody asks for would have workers for ever */
+        pool_start_ahead(engine, worker->household, worker->tenant);
+    worker_end(engine, now_ns, worker);
+}
+
+void worker_ends_by_time(struct engine *engine, uint64_t now_ns, struct worker *worker)
+{
+    if (worker_is_worn_out(engine, now_ns, worker))
+        worker_retire(engine, now_ns, worker);
+    else
+        worker_end(engine, now_ns, worker);
+}
+
+void worker_set_due(struct engine *engine, struct worker *worker)
 {
     uint64_t idle_end_ns = time_after(worker->since_ns, engine->settings.idle_ns_max);
     uint64_t life_end_ns = worker_expires_ns(engine, worker);
 
-    list_push_back(&engine->pool.idle, &worker->in_idle);
     heap_set(&engine->pool.dues, &worker->due, idle_end_ns < life_end_ns ? idle_end_ns : life_end_ns);
+}
+
+static void worker_rests(struct engine *engine, struct worker *worker)
+{
+    list_push_back(&engine->pool.idle, &worker->in_idle);
+    worker_set_due(engine, worker);
 }
 
 static void worker_rests_no_more(struct engine *engine, struct worker *worker)
@@ -83,11 +116,42 @@ static void worker_rests_no_more(struct engine *engine, struct worker *worker)
     heap_clear(&engine->pool.dues, &worker->due);
 }
 
+static bool is_live(enum worker_state state)
+{
+    return state == WORKER_STARTING || state == WORKER_IDLE || state == WORKER_LEASED;
+}
+
+bool worker_is_live(const struct worker *worker)
+{
+    return is_live(worker->state);
+}
+
+static void count_for_tenant(struct engine *engine, struct worker *worker, int difference)
+{
+    if (difference != 0)
+        tenant_count_worker(engine, worker->tenant, difference);
+}
+
+/* Whoever uses it is who has it. */
+static void change_tenant(struct engine *engine, struct worker *worker, struct tenant *tenant)
+{
+    struct tenant *before = worker->tenant;
+
+    if (tenant == before)
+        return;
+    worker->tenant = tenant_hold(tenant);
+    tenant_count_worker(engine, tenant, 1);
+    tenant_count_worker(engine, before, -1);
+    tenant_release(engine, before);
+}
+
 /* A state is a list, so counting one is measuring the other. */
 void worker_move(struct engine *engine, uint64_t now_ns, struct worker *worker, enum worker_state next)
 {
     INVARIANT(worker_may_become[worker->state] & TO(next));
     worker_rests_no_more(engine, worker);
+    worker->household->ahead_count -= worker->ahead && worker->state == WORKER_STARTING;
+    count_for_tenant(engine, worker, is_live(next) - is_live(worker->state));
     list_move(&worker->household->in_state[next], &worker->in_state);
     engine->pool.in_state_count[worker->state]--;
     engine->pool.in_state_count[next]++;
@@ -105,7 +169,9 @@ void worker_lend(struct engine *engine, uint64_t now_ns, struct worker *worker, 
 {
     struct engine_lease *lease = &worker->lease;
 
-    worker_move(engine, now_ns, worker, WORKER_LEASED);
+    if (!MUTANT(LENT_TWICE))
+        worker_move(engine, now_ns, worker, WORKER_LEASED);
+    change_tenant(engine, worker, flight->tenant);
     worker->flight = flight;
     worker->lease_count++;
     *lease = (struct engine_lease){
@@ -152,6 +218,10 @@ void worker_leave(struct engine *engine, struct worker *worker)
         link = &(*link)->next_in_bucket;
     *link = worker->next_in_bucket;
     worker_rests_no_more(engine, worker);
+    worker->household->ahead_count -= worker->ahead && worker->state == WORKER_STARTING;
+    count_for_tenant(engine, worker, -is_live(worker->state));
+    tenant_release(engine, worker->tenant);
+    worker->tenant = NULL;
     list_remove(&worker->in_state);
     list_remove(&worker->in_household);
     list_remove(&worker->in_pool);
@@ -163,4 +233,15 @@ void worker_leave(struct engine *engine, struct worker *worker)
     worker->household = NULL;
     if (worker->orders == 0)
         pool_free_seat(engine, worker);
+}
+
+void worker_note_fault(struct engine *engine, uint64_t now_ns, struct worker *worker, const struct status *cause)
+{
+    struct household *household = worker->household;
+    struct fence present = home_fence(engine, household->home);
+    bool of_itself = worker->failed || worker_is_live(worker);
+
+    if (of_itself && !worker->answered && worker->fence.epoch == present.epoch &&
+        worker->fence.generation == present.generation)
+        pause_note_fault(engine, now_ns, household, cause);
 }

@@ -15,6 +15,7 @@
 
 struct flight;
 struct household;
+struct tenant;
 
 enum worker_stage { WORKER_PINNING, WORKER_LAUNCHING, WORKER_UP };
 
@@ -24,7 +25,9 @@ struct worker {
     struct household *household;
     struct fence fence; /* of the credentials it holds */
     uint32_t uid;       /* for whom it was started */
+    bool ahead;         /* for nobody yet */
 
+    struct tenant *tenant; /* a hold: for whom it was started, or to whom it was last lent */
     enum worker_state state;
     enum worker_stage stage;
     bool gone;           /* its process; also one that never was */
@@ -34,6 +37,8 @@ struct worker {
     bool cold; /* has just come up and waited for nobody yet */
     int32_t pid;
     uint64_t lease_count;
+    bool answered;             /* at least once */
+    bool failed;               /* ended of itself, without leave: it counts as a fault if it never answered */
     struct engine_lease lease; /* LEASED, DRAINING: lent */
     struct worker_channel channel;
     struct flight *flight; /* whom the lease is for; NULL: nobody hears it */
@@ -53,8 +58,9 @@ struct worker {
 /* NULL: there is none, or no more. */
 struct worker *worker_find(const struct engine *engine, uint64_t worker_id);
 
-/* In a free seat, for a call of this uid: orders the PIN. */
-void worker_start(struct engine *engine, uint64_t now_ns, struct household *household, uint32_t uid);
+/* In a free seat, for a call of this uid, or ahead of any: orders the PIN. */
+void worker_start(struct engine *engine, uint64_t now_ns, struct household *household, struct tenant *tenant,
+                  uint32_t uid, bool ahead);
 
 /* The only writer of worker->state. */
 void worker_move(struct engine *engine, uint64_t now_ns, struct worker *worker, enum worker_state next);
@@ -66,8 +72,23 @@ void worker_lend(struct engine *engine, uint64_t now_ns, struct worker *worker, 
 /* Not leased, and of no further use: it is ended. */
 void worker_end(struct engine *engine, uint64_t now_ns, struct worker *worker);
 
+/* Starting, idle or leased: it counts against workers_per_home. */
+bool worker_is_live(const struct worker *worker);
+
 /* Too old or too often used for another lease. */
 bool worker_is_worn_out(const struct engine *engine, uint64_t now_ns, const struct worker *worker);
+
+/* One that will do no more for its wear: it is ended, and if it was of use, another started in its place. */
+void worker_retire(struct engine *engine, uint64_t now_ns, struct worker *worker);
+
+/* An idle one whose time has come. */
+void worker_ends_by_time(struct engine *engine, uint64_t now_ns, struct worker *worker);
+
+/* Idle, under settings that have changed. */
+void worker_set_due(struct engine *engine, struct worker *worker);
+
+/* Its process has gone of itself, or never came up: a fault of its home's if it never answered. */
+void worker_note_fault(struct engine *engine, uint64_t now_ns, struct worker *worker, const struct status *cause);
 
 /* Its process is gone and no lease is out: it leaves its home and the pool. */
 void worker_leave(struct engine *engine, struct worker *worker);

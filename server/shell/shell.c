@@ -83,7 +83,9 @@ static void withhold_held(struct shell *shell, const struct actions *actions) RE
         if (home_identity_is(&call->identity, &known->identity) || engine->result.answer == NULL)
             continue;
         answer_release(engine->result.answer);
-        engine->result.answer = NULL;
+        answer_release(engine->result.last_good);
+        engine->result.answer = engine->result.last_good = NULL;
+        engine->result.stale = false;
         engine->result.status =
             status_make(STATUS_ABORTED, "home leads to another directory than when it was asked for");
     }
@@ -164,7 +166,7 @@ static void worker_gone(void *context, uint64_t worker_id, const struct status *
     struct actions actions = ACTIONS_EMPTY;
     uint64_t now_ns = enter(shell);
 
-    engine_worker_gone(shell->engine, now_ns, worker_id, cause, &actions);
+    engine_worker_gone(shell->engine, now_ns, worker_id, ENGINE_BLAME_WORKER, cause, &actions);
     leave(shell, &actions);
 }
 

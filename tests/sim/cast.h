@@ -19,7 +19,9 @@ struct cast_mark {
     struct fence fence; /* of the lease */
     uint64_t lease_id, worker_id;
     uint64_t answered_ns;
-    bool brief; /* kept for failure_ttl only */
+    enum account_status account;
+    bool good; /* figures, and nothing that speaks against them */
+    uint64_t retry_ns, interval_ns;
 };
 
 enum call_place {
@@ -41,10 +43,11 @@ struct sim_call {
     unsigned home, provider, key;
     uint32_t uid;
     uint64_t arrived_ns, deadline_ns;
-    bool refresh;
+    bool refresh, accept_stale;
     uint64_t age_ns_max;
     struct fence at_least;
     bool quiesced, known_only;
+    bool crowd; /* whoever put it calls again */
     uint64_t new_epoch;
     struct sim_call *next_free;
 
@@ -86,6 +89,9 @@ struct sim_worker {
     bool closed;          /* an END came out with its channel */
     bool end_owed;        /* an END must come out */
     bool told_gone;       /* the engine knows that its process is gone */
+    bool at_fault;        /* it ended, or strayed, of its own accord */
+    bool has_answered;    /* once at least */
+    bool ahead;           /* it was started for nobody in particular, and is not up yet */
     unsigned end_count;   /* ENDs that came out */
     uint64_t started_ns, up_ns, idle_since_ns, spawn_ns;
     uint64_t idle_serial; /* which of its idle times this is */
@@ -94,7 +100,7 @@ struct sim_worker {
     int home_fd; /* handed to the engine, -1 before and after */
     struct worker_channel channel;
     struct engine_lease *lease;
-    uint64_t lease_id;
+    uint64_t lease_id, granted_ns;
     enum origin origin;          /* of that lease */
     struct model_flight *flight; /* NULL: overtaken, nobody hears it */
     struct list_node node;       /* of those that the engine counts */
@@ -105,6 +111,7 @@ struct sim_worker {
     bool gone_scheduled; /* the report of its end is under way */
     bool gone_reported;
     enum lease_end outcome; /* what will come of its lease */
+    bool custodians_doing;  /* it was the custodian that ended it */
 };
 
 #endif

@@ -16,7 +16,10 @@ void clients_init(struct world *world)
         world->free_calls = &world->calls[i];
     }
     world->arrivals_left = world->plan.arrival_count;
-    world_schedule(world, world->now_ns, EVENT_ARRIVAL, NULL, 0);
+    if (world->plan.crowded)
+        crowd_init(world);
+    else
+        world_schedule(world, world->now_ns, EVENT_ARRIVAL, NULL, 0);
 }
 
 /* ---- what is asked ---- */
@@ -60,6 +63,7 @@ static void draw_probe(struct world *world, struct sim_call *call)
         call->age_ns_max = random_spread(random, 1000, 60 * NS_PER_S);
     if (random_chance(random, plan->at_least_chance))
         call->at_least = draw_fence(world, call->home);
+    call->accept_stale = random_chance(random, plan->stale_chance);
 }
 
 static void draw_invalidation(struct world *world, struct sim_call *call)
@@ -79,14 +83,22 @@ static void draw_invalidation(struct world *world, struct sim_call *call)
     call->quiesced = random_chance(random, plan->quiesced_chance);
 }
 
-static void draw_call(struct world *world, struct sim_call *call)
+static uint32_t draw_uid(struct world *world, unsigned home)
+{
+    struct plan *plan = &world->plan;
+
+    return plan->owned ? plan_owner(plan, home)
+                       : plan->uid_first + (uint32_t)random_below(&world->random, plan->uid_count);
+}
+
+static void draw_call(struct world *world, struct sim_call *call, unsigned home)
 {
     struct plan *plan = &world->plan;
     struct random *random = &world->random;
 
     *call = (struct sim_call){.id = ++world->call_count};
-    call->uid = (uint32_t)random_below(random, plan->uid_count);
-    call->home = draw_home(world);
+    call->home = home;
+    call->uid = draw_uid(world, home);
     call->arrived_ns = world->now_ns;
     call->deadline_ns = world->now_ns + random_spread(random, plan->deadline.first_ns, plan->deadline.last_ns);
     if (random_chance(random, plan->expired_chance))
@@ -120,6 +132,7 @@ static void fill_in(const struct world *world, struct sim_call *call)
         engine->probe.api_key = secret_share(world->secrets[call->key]);
         secret_fingerprint(NULL, &key, sizeof key, &engine->probe.fingerprint);
         engine->probe.refresh = call->refresh;
+        engine->probe.accept_stale = call->accept_stale;
         engine->probe.age_ns_max = call->age_ns_max;
         engine->probe.at_least = call->at_least;
     } else if (call->kind == ENGINE_CALL_INVALIDATE) {
@@ -143,11 +156,14 @@ static void hand_in(struct world *world, struct sim_call *call)
     world_step(world, &(struct model_step){.kind = kinds[call->kind], .call = call});
 }
 
-static void take_slot(struct world *world, struct sim_call **call_out)
+/* NULL: more than the world has room for are in progress. */
+static struct sim_call *take_slot(struct world *world)
 {
-    *call_out = world->free_calls;
-    if (*call_out != NULL)
-        world->free_calls = (*call_out)->next_free;
+    struct sim_call *call = world->free_calls;
+
+    if (call != NULL)
+        world->free_calls = call->next_free;
+    return call;
 }
 
 static void schedule_fate(struct world *world, struct sim_call *call)
@@ -168,13 +184,16 @@ static void come_in(struct world *world, struct sim_call *call)
     uint64_t id = call->id;
 
     fill_in(world, call);
-    TRACE("%12.6f call %" PRIu64 ": %s h%u p%u k%u uid %u%s%s%s, %.3f ms", (double)world->now_ns / 1e9, id,
+    TRACE("%12.6f call %" PRIu64 ": %s h%u p%u k%u uid %u%s%s%s%s, %.3f ms", (double)world->now_ns / 1e9, id,
           call->kind == ENGINE_CALL_PROBE  ? "probe"
           : call->kind == ENGINE_CALL_SYNC ? "sync"
                                            : "invalidate",
           call->home, call->provider, call->key, call->uid, call->refresh ? " refresh" : "",
-          call->at_least.epoch != 0 ? " at_least" : "", call->quiesced ? " quiesced" : "",
-          ((double)call->deadline_ns - (double)world->now_ns) / 1e6);
+          call->accept_stale ? " stale" : "", call->at_least.epoch != 0 ? " at_least" : "",
+          call->quiesced ? " quiesced" : "", ((double)call->deadline_ns - (double)world->now_ns) / 1e6);
+    if (call->kind == ENGINE_CALL_PROBE && (call->age_ns_max != 0 || call->at_least.epoch != 0))
+        TRACE("%12.6f   not older than %.3f ms, nor than %" PRIx64 "/%" PRIu64, (double)world->now_ns / 1e9,
+              (double)call->age_ns_max / 1e6, call->at_least.epoch, call->at_least.generation);
     schedule_fate(world, call);
     if (!random_chance(&world->random, world->plan.parked_chance) || call->home == CAST_ALL) {
         hand_in(world, call);
@@ -185,33 +204,34 @@ static void come_in(struct world *world, struct sim_call *call)
         world_schedule(world, world_later(world, world->plan.pin), EVENT_RESOLVED, call, id);
 }
 
-/* The number that says which question an echo puts again. */
-static uint64_t question_of(const struct sim_call *call)
+/* The number that says which question an echo puts again, and whether it insists. */
+static uint64_t question_of(const struct sim_call *call, bool refresh)
 {
-    return ((uint64_t)call->home * PLAN_PROVIDER_COUNT_MAX + call->provider) * PLAN_KEY_COUNT_MAX + call->key;
+    return (((uint64_t)call->home * PLAN_PROVIDER_COUNT_MAX + call->provider) * PLAN_KEY_COUNT_MAX + call->key) * 2 +
+           refresh;
 }
 
-/* A nanosecond before what was told runs out, or right then. */
+/* A nanosecond before what was told runs out, or the daemon may ask again, or right then. */
 static void schedule_echo(struct world *world, const struct sim_call *call)
 {
-    bool good = call->engine.result.status.code == STATUS_OK;
-    uint64_t kept_ns = good ? call->engine.result.fresh_ns : world->model.settings.failure_ttl_ns;
+    bool answered = call->engine.result.status.code == STATUS_OK, refresh = random_chance(&world->random, 300);
+    uint64_t kept_ns = answered ? call->engine.result.fresh_ns : world->model.settings.failure_ttl_ns;
 
+    if (refresh)
+        kept_ns = model_held_ns(&world->model, call);
     if (random_chance(&world->random, world->plan.echo_chance) && kept_ns > 0 && !world->ending)
         world_schedule(world, world->now_ns + kept_ns - random_below(&world->random, 2), EVENT_ECHO, NULL,
-                       question_of(call));
+                       question_of(call, refresh));
 }
 
 static void arrive_one(struct world *world, const struct sim_call *like)
 {
-    struct sim_call *call;
+    struct sim_call *call = take_slot(world);
 
-    take_slot(world, &call);
     if (call == NULL)
         return;
-    draw_call(world, call);
+    draw_call(world, call, like != NULL ? like->home : draw_home(world));
     if (like != NULL && call->kind == ENGINE_CALL_PROBE) {
-        call->home = like->home;
         call->provider = like->provider;
         call->key = like->key;
         call->at_least = (struct fence){0};
@@ -234,30 +254,28 @@ static void arrive(struct world *world)
     for (unsigned i = 0; i < count; i++)
         arrive_one(world, count > 1 && equal ? &like : NULL);
     if (world->arrivals_left > 0 && --world->arrivals_left > 0) {
-        /* Now and then a silence that lets caches, idle workers and lifetimes run out. */
-        struct plan_range silence = {NS_PER_MS, 400 * NS_PER_S};
-
-        world_schedule(world, world_later(world, random_chance(random, 8) ? silence : world->plan.gap), EVENT_ARRIVAL,
-                       NULL, 0);
+        /* Now and then a silence that lets caches, idle workers, lifetimes and holds run out. */
+        world_schedule(world, world_later(world, random_chance(random, 8) ? world->plan.silence : world->plan.gap),
+                       EVENT_ARRIVAL, NULL, 0);
     } else {
         world->finished = true;
     }
 }
 
-/* A plain probe of this question, whatever the world would have asked. */
+/* A probe of this question, whatever the world would have asked. */
 static void ask(struct world *world, uint64_t question, struct fence at_least)
 {
-    struct sim_call *call;
+    struct sim_call *call = take_slot(world);
 
-    take_slot(world, &call);
     if (call == NULL)
         return;
-    draw_call(world, call);
+    draw_call(world, call, (unsigned)(question / 2 / PLAN_KEY_COUNT_MAX / PLAN_PROVIDER_COUNT_MAX));
     call->kind = ENGINE_CALL_PROBE;
-    call->key = (unsigned)(question % PLAN_KEY_COUNT_MAX);
-    call->provider = (unsigned)(question / PLAN_KEY_COUNT_MAX % PLAN_PROVIDER_COUNT_MAX);
-    call->home = (unsigned)(question / PLAN_KEY_COUNT_MAX / PLAN_PROVIDER_COUNT_MAX);
-    call->refresh = call->quiesced = call->known_only = false;
+    call->home = (unsigned)(question / 2 / PLAN_KEY_COUNT_MAX / PLAN_PROVIDER_COUNT_MAX);
+    call->provider = (unsigned)(question / 2 / PLAN_KEY_COUNT_MAX % PLAN_PROVIDER_COUNT_MAX);
+    call->key = (unsigned)(question / 2 % PLAN_KEY_COUNT_MAX);
+    call->refresh = question % 2;
+    call->quiesced = call->known_only = false;
     call->at_least = at_least;
     call->age_ns_max = 0;
     come_in(world, call);
@@ -272,10 +290,21 @@ static void follow(struct world *world, unsigned home)
         if (flight->leased) {
             struct sim_call like = {.home = home, .provider = flight->provider, .key = flight->key};
 
-            ask(world, question_of(&like), world->seen[home]);
+            ask(world, question_of(&like, false), world->seen[home]);
             return;
         }
     }
+}
+
+void clients_ask(struct world *world, unsigned home)
+{
+    struct sim_call *call = take_slot(world);
+
+    if (call == NULL)
+        return;
+    draw_call(world, call, home);
+    call->crowd = true;
+    come_in(world, call);
 }
 
 static void resolve(struct world *world, struct sim_call *call, uint64_t id)
@@ -309,6 +338,9 @@ void clients_event(struct world *world, const struct event *event)
     case EVENT_ECHO:
         ask(world, event->number, (struct fence){0});
         break;
+    case EVENT_CROWD:
+        crowd_event(world, (uint32_t)event->number);
+        break;
     case EVENT_FOLLOW:
         follow(world, (unsigned)event->number);
         break;
@@ -331,12 +363,14 @@ void clients_answered(struct world *world, struct sim_call *call)
 {
     const struct engine_result *result = &call->engine.result;
 
-    TRACE("%12.6f call %" PRIu64 ": %s origin %d %s", (double)world->now_ns / 1e9, call->id,
-          status_code_name(result->status.code), result->origin, result->status.message);
+    TRACE("%12.6f call %" PRIu64 ": %s%s%s origin %d %s", (double)world->now_ns / 1e9, call->id,
+          status_code_name(result->status.code), result->stale ? " stale" : "",
+          result->last_good != NULL ? " last_good" : "", result->origin, result->status.message);
     if (call->kind == ENGINE_CALL_PROBE) {
         schedule_echo(world, call);
         secret_release(call->engine.probe.api_key);
         answer_release(result->answer);
+        answer_release(result->last_good);
     } else if (result->status.code == STATUS_OK && call->home == CAST_ALL) {
         for (unsigned home = 0; home < world->plan.home_count; home++)
             world->seen[home] = result->fence;
@@ -346,6 +380,8 @@ void clients_answered(struct world *world, struct sim_call *call)
             random_chance(&world->random, world->plan.follow_chance))
             world_schedule(world, world->now_ns, EVENT_FOLLOW, NULL, call->home);
     }
+    if (call->crowd)
+        crowd_answered(world, call);
     call->next_free = world->free_calls;
     world->free_calls = call;
 }

@@ -57,7 +57,14 @@ static void gone(struct world *world, struct sim_worker *worker, enum status_cod
     if (worker->gone_reported)
         return;
     worker->dead = worker->gone_reported = true;
-    world_step(world, &(struct model_step){.kind = STEP_GONE, .worker = worker, .code = code});
+    if (random_chance(&world->random, world->plan.blame_chance))
+        worker->custodians_doing = true;
+    world_step(world, &(struct model_step){
+                          .kind = STEP_GONE,
+                          .worker = worker,
+                          .code = code,
+                          .blame = worker->custodians_doing ? ENGINE_BLAME_CUSTODIAN : ENGINE_BLAME_WORKER,
+                      });
 }
 
 /* ---- orders ---- */
@@ -141,8 +148,12 @@ static void up(struct world *world, struct sim_worker *worker)
 static void custodian_dies(struct world *world)
 {
     TRACE("%12.6f the custodian dies", (double)world->now_ns / 1e9);
-    LIST_EACH (node, &world->model.alive)
-        die(world, LIST_OWNER(node, struct sim_worker, node));
+    LIST_EACH (node, &world->model.alive) {
+        struct sim_worker *worker = LIST_OWNER(node, struct sim_worker, node);
+
+        worker->custodians_doing |= !worker->dead;
+        die(world, worker);
+    }
 }
 
 /* ---- idle workers ---- */
@@ -203,11 +214,58 @@ void custodian_leased(struct world *world, struct engine_lease *lease)
         world_schedule(world, due_ns, EVENT_CRASH, worker, 0);
 }
 
+static enum account_status draw_mood(struct world *world)
+{
+    struct random *random = &world->random;
+    const struct plan *plan = &world->plan;
+
+    if (random_chance(random, plan->refused_chance))
+        return ACCOUNT_INVALID_KEY;
+    if (random_chance(random, plan->limited_chance))
+        return ACCOUNT_RATE_LIMITED;
+    if (random_chance(random, plan->bad_chance))
+        return (enum account_status)RANDOM_PICK(random, ACCOUNT_UNAVAILABLE, ACCOUNT_UNAVAILABLE, ACCOUNT_NO_DATA,
+                                                ACCOUNT_NO_KEY, ACCOUNT_EXPIRED, ACCOUNT_UNSUPPORTED);
+    return (enum account_status)RANDOM_PICK(random, ACCOUNT_OK, ACCOUNT_OK, ACCOUNT_EXHAUSTED);
+}
+
+/* What there is to say of an account stays as it is for a while; of what was overtaken, anything may be said. */
+static enum account_status mood_of(struct world *world, const struct cast_mark *mark)
+{
+    enum account_status *mood;
+
+    if (mark->provider == CAST_ALL)
+        return draw_mood(world);
+    mood = &world->moods[mark->home][mark->provider][mark->key];
+    if (*mood == ACCOUNT_UNSPECIFIED || random_chance(&world->random, world->plan.mood_chance))
+        *mood = draw_mood(world);
+    return *mood;
+}
+
+/* Figures may stand in any answer; good ones only where the account is said to be well, or used up. */
+static void describe(struct world *world, struct answer *answer, struct cast_mark *mark)
+{
+    struct random *random = &world->random;
+    const struct plan *plan = &world->plan;
+
+    answer->account = mood_of(world, mark);
+    answer->figures = random_chance(random, plan->figures_chance);
+    answer->retry_ns = 0;
+    answer->interval_ns_min = 0;
+    if (answer->account == ACCOUNT_RATE_LIMITED ? random_chance(random, 700) : random_chance(random, 100))
+        answer->retry_ns = random_spread(random, plan->retry.first_ns, plan->retry.last_ns);
+    if (random_chance(random, plan->manners_chance))
+        answer->interval_ns_min = random_spread(random, plan->manners.first_ns, plan->manners.last_ns);
+    mark->account = answer->account;
+    mark->good = answer->figures && (answer->account == ACCOUNT_OK || answer->account == ACCOUNT_EXHAUSTED);
+    mark->retry_ns = answer->retry_ns;
+    mark->interval_ns = answer->interval_ns_min;
+}
+
 static struct answer *make_answer(struct world *world, const struct sim_worker *worker)
 {
     const struct model_flight *flight = worker->flight;
     const struct engine_lease *lease = worker->lease;
-    static const enum account_status statuses[] = {ACCOUNT_OK, ACCOUNT_OK, ACCOUNT_EXHAUSTED, ACCOUNT_UNAVAILABLE};
     struct answer *answer = answer_create(sizeof(struct cast_mark) + random_spread(&world->random, 1, 3000));
     struct cast_mark mark;
 
@@ -224,8 +282,7 @@ static struct answer *make_answer(struct world *world, const struct sim_worker *
     mark.lease_id = lease->id;
     mark.worker_id = worker->id;
     mark.answered_ns = world->now_ns;
-    answer->account = statuses[random_below(&world->random, sizeof statuses / sizeof statuses[0])];
-    mark.brief = answer->account == ACCOUNT_UNAVAILABLE;
+    describe(world, answer, &mark);
     memcpy(answer->bytes, &mark, sizeof mark);
     return answer;
 }
@@ -251,9 +308,10 @@ static void hand_back(struct world *world, struct sim_worker *worker, uint64_t l
         worker->dead = true;
         report_gone(world, worker, SOON);
     }
-    TRACE("%12.6f lease %" PRIu64 " of worker %" PRIu64 " is back: %d", (double)world->now_ns / 1e9, lease_id,
-          worker->id, end);
     answer = end == LEASE_ANSWERED ? make_answer(world, worker) : NULL;
+    TRACE("%12.6f lease %" PRIu64 " of worker %" PRIu64 " is back: end %d, account %d%s", (double)world->now_ns / 1e9,
+          lease_id, worker->id, end, answer == NULL ? 0 : answer->account,
+          answer != NULL && answer->figures ? " with figures" : "");
     answer_share(answer); /* the judge looks at it when the engine may have let go of it */
     world_step(world, &(struct model_step){
                           .kind = STEP_RETURN,
@@ -271,7 +329,7 @@ static void judge_idle(const struct world *world, const struct sim_worker *worke
     bool still = worker->state == SIM_WORKER_IDLE && worker->idle_serial == idle_serial;
 
     CLAIM(RULE_TIME,
-          !still || world->order_drain_scheduled ||
+          !still || world->order_drain_scheduled || engine_next_ns(world->engine) < world->now_ns ||
               world->now_ns - worker->idle_since_ns <= world->model.loosest.idle_ns_max + NS_PER_MS,
           "worker %" PRIu64 " is idle for longer than idle_ms", worker->id);
 }

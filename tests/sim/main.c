@@ -1,4 +1,5 @@
 /* sim: the engine under seeds.  Plays them one by one, says what broke and how to see it again. */
+#include "tests/sim/shrink.h"
 #include "tests/sim/verdict.h"
 #include "tests/sim/world.h"
 
@@ -28,13 +29,13 @@ enum { SEED_COUNT_DEFAULT = 200 };
 enum { SEED_COUNT_DEFAULT = 2000 };
 #endif
 
-enum { SHOWN_COUNT_MAX = 5 };
-
 static struct {
     uint64_t first, last;
-    bool trace;
+    bool trace, as_it_is;
+    struct knobs knobs;
     const char *regressions;
-} options = {.first = 1, .last = SEED_COUNT_DEFAULT};
+    uint64_t shown_count;
+} options = {.first = 1, .last = SEED_COUNT_DEFAULT, .shown_count = 5};
 
 static struct {
     uint64_t passed, failed;
@@ -88,6 +89,17 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case 't':
         options.trace = true;
         return 0;
+    case 'k':
+        if (!knobs_parse(&options.knobs, argument))
+            argp_error(state, "--set takes NAME=NUMBER, and there is no \"%s\"", argument);
+        return 0;
+    case 'n':
+        if (!parse_number(argument, &end, &options.shown_count) || *end != '\0')
+            argp_error(state, "--show takes a number, not \"%s\"", argument);
+        return 0;
+    case 'a':
+        options.as_it_is = true;
+        return 0;
     case 'f':
         options.regressions = argument;
         return 0;
@@ -101,6 +113,9 @@ static const struct argp_option argp_options[] = {
     {"seeds", 'r', "FIRST..LAST", 0, "Play these seeds", 0},
     {"count", 'c', "N", 0, "Play seeds 1 to N (default: $PROBED_SIM_COUNT, else 2000, under sanitizers 200)", 0},
     {"trace", 't', NULL, 0, "Print what happens as it happens", 0},
+    {"set", 'k', "NAME=NUMBER", 0, "Turn the world down: arrivals, homes, uids, … (knobs.c has them all)", 0},
+    {"show", 'n', "COUNT", 0, "Tell of so many that fail, with their last steps (default: 5)", 0},
+    {"as-it-is", 'a', NULL, 0, "Do not shrink what fails", 0},
     {"regressions", 'f', "FILE", 0, "Play the seeds listed in FILE, one a line, # begins a comment", 0},
     {0},
 };
@@ -138,37 +153,59 @@ static void prepare_for_death(void)
 
 /* ---- playing ---- */
 
-static bool play(uint64_t seed, enum trace_mode mode, struct world_totals *totals)
+static bool play(uint64_t seed, const struct knobs *knobs, enum trace_mode mode, struct world_totals *totals)
 {
     if (setjmp(*verdict_begin(mode)) != 0)
         return false;
-    world_run(seed, totals);
+    world_run(seed, knobs, totals);
     return true;
 }
 
-/* A seed that failed is played again for its last lines; that costs the others nothing. */
+static bool play_in_silence(uint64_t seed, const struct knobs *knobs)
+{
+    struct world_totals totals = {0};
+
+    return play(seed, knobs, TRACE_OFF, &totals);
+}
+
+static void print_command(uint64_t seed, const struct knobs *knobs)
+{
+    printf("  replay it with: sim --seed %" PRIu64, seed);
+    for (unsigned knob = 0; knob < knobs_count(); knob++)
+        if (knobs->turned[knob])
+            printf(" --set %s=%" PRIu64, knobs_name(knob), knobs->values[knob]);
+    printf(" --trace\n");
+}
+
+/* A seed that failed is made as short as it can be, and played again for its last lines; that costs the others
+ * nothing. */
 static void show(uint64_t seed)
 {
     struct world_totals again = {0};
+    struct knobs knobs = options.knobs;
 
     printf("seed %" PRIu64 " broke a promise: %s\n", seed, verdict_text());
     if (options.trace)
         return;
-    if (play(seed, TRACE_KEPT, &again))
+    if (!options.as_it_is)
+        printf("  shrunk in %u worlds\n", shrink(seed, verdict_rule(), play_in_silence, &knobs));
+    if (play(seed, &knobs, TRACE_KEPT, &again))
         printf("  and kept it when played again: the simulation is not deterministic\n");
+    else
+        printf("  %s\n", verdict_text());
     verdict_print_kept();
-    printf("  replay it with: sim --seed %" PRIu64 " --trace\n", seed);
+    print_command(seed, &knobs);
 }
 
 static void play_seed(uint64_t seed)
 {
     snprintf(results.playing, sizeof results.playing, "sim: died of seed %" PRIu64 "\n", seed);
-    if (play(seed, options.trace ? TRACE_PRINTED : TRACE_OFF, &results.totals)) {
+    if (play(seed, &options.knobs, options.trace ? TRACE_PRINTED : TRACE_OFF, &results.totals)) {
         results.passed++;
         return;
     }
     results.by_rule[verdict_rule()]++;
-    if (results.failed++ < SHOWN_COUNT_MAX)
+    if (results.failed++ < options.shown_count)
         show(seed);
     fflush(stdout);
 }

@@ -70,7 +70,7 @@ bool model_is_known(const struct model *model, unsigned home)
     const struct model_home *it = &model->homes[home];
 
     return it->known == HOME_KNOWN &&
-           (it->generation > 1 || it->flights.count > 0 || model->settings.homes_max >= model->plan->home_count);
+           (it->generation > 1 || it->flights.count > 0 || model->settings.homes_max / 16 >= model->plan->home_count);
 }
 
 /* ---- flights ---- */
@@ -88,6 +88,8 @@ static void note_waiting(struct model *model, struct model_home *home)
         list_push_back(&model->waiting, &home->waiting);
     else if (!waits)
         list_remove(&home->waiting);
+    if (!waits)
+        home->wants_since = 0;
 }
 
 struct model_flight *model_flight_start(struct model *model, struct sim_call *call)
@@ -101,6 +103,8 @@ struct model_flight *model_flight_start(struct model *model, struct sim_call *ca
     flight->home = call->home;
     flight->provider = call->provider;
     flight->key = call->key;
+    flight->uid = call->uid;
+    flight->deadline_ns = call->deadline_ns;
     flight->arrived_ns = call->arrived_ns;
     flight->admitted_ns = model->step.now_ns;
     flight->identity = call->engine.flight;
@@ -121,6 +125,7 @@ void model_flight_remove(struct model *model, struct model_flight *flight)
     list_remove(&flight->of_home);
     list_remove(&flight->waiting);
     note_waiting(model, home);
+    model_home_left(home);
     model->flight_count--;
     free(flight);
 }
@@ -161,6 +166,7 @@ void model_flight_set_leased(struct model *model, struct model_flight *flight, s
     flight->leased = true;
     flight->worker = worker;
     flight->fence = model_fence(model, flight->home);
+    flight->leased_ns = model->step.now_ns;
     list_remove(&flight->waiting);
     note_waiting(model, &model->homes[flight->home]);
 }
@@ -237,6 +243,7 @@ bool model_step_may_allocate(const struct model *model, const struct model_step 
 void model_begin(struct model *model, const struct model_step *step)
 {
     model->step = *step;
+    model->step.overdue = engine_next_ns(model->engine) < step->now_ns;
     model->step_count++;
     if (step->call != NULL && step->kind != STEP_LEFT && step->call->place == CALL_FREE)
         model->held_count++;
@@ -264,6 +271,10 @@ static void apply_cause(struct model *model)
     struct model_step *step = &model->step;
 
     switch (step->kind) {
+    case STEP_PROBE:
+        if (!step->call->given_back)
+            model_taken_in(model, step->call);
+        break;
     case STEP_INVALIDATE:
         if (!step->call->given_back)
             model_invalidated(model, step->call);
@@ -364,29 +375,27 @@ static void judge_counters(const struct model *model)
 {
     const uint64_t *counters = model->view.counters;
     static const enum engine_counter known[] = {
-        ENGINE_COUNTER_ANSWERED_CACHED,
-        ENGINE_COUNTER_ANSWERED_JOINED,
-        ENGINE_COUNTER_ANSWERED_WARM,
-        ENGINE_COUNTER_ANSWERED_COLD,
-        ENGINE_COUNTER_JOINED,
-        ENGINE_COUNTER_LEASES_WARM,
-        ENGINE_COUNTER_LEASES_COLD,
-        ENGINE_COUNTER_LEASES_RETURNED,
-        ENGINE_COUNTER_OVERTAKEN,
-        ENGINE_COUNTER_RETRIED,
-        ENGINE_COUNTER_ABORTED,
-        ENGINE_COUNTER_DEPARTED,
-        ENGINE_COUNTER_SYNCS,
-        ENGINE_COUNTER_INVALIDATIONS,
-        ENGINE_COUNTER_INVALIDATIONS_GLOBAL,
-        ENGINE_COUNTER_FAULTS_STALE,
-        ENGINE_COUNTER_FAULTS_DIED,
-        ENGINE_COUNTER_FAULTS_BREACHED,
-        ENGINE_COUNTER_FAULTS_TIMED_OUT,
+        ENGINE_COUNTER_ANSWERED_CACHED, ENGINE_COUNTER_ANSWERED_JOINED,
+        ENGINE_COUNTER_ANSWERED_WARM,   ENGINE_COUNTER_ANSWERED_COLD,
+        ENGINE_COUNTER_ANSWERED_STALE,  ENGINE_COUNTER_HELD,
+        ENGINE_COUNTER_LAST_GOOD,       ENGINE_COUNTER_JOINED,
+        ENGINE_COUNTER_LEASES_WARM,     ENGINE_COUNTER_LEASES_COLD,
+        ENGINE_COUNTER_LEASES_RETURNED, ENGINE_COUNTER_OVERTAKEN,
+        ENGINE_COUNTER_RETRIED,         ENGINE_COUNTER_ABORTED,
+        ENGINE_COUNTER_DEPARTED,        ENGINE_COUNTER_SYNCS,
+        ENGINE_COUNTER_INVALIDATIONS,   ENGINE_COUNTER_INVALIDATIONS_GLOBAL,
+        ENGINE_COUNTER_FAULTS_STALE,    ENGINE_COUNTER_FAULTS_DIED,
+        ENGINE_COUNTER_FAULTS_BREACHED, ENGINE_COUNTER_FAULTS_TIMED_OUT,
+    };
+    static const enum engine_counter of_starts[] = {
+        ENGINE_COUNTER_STARTS_AHEAD,
+        ENGINE_COUNTER_STARTS_RESERVE,
     };
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         judge_counter(model, known[i]);
+    for (size_t i = 0; i < sizeof of_starts / sizeof of_starts[0] && !model->plan->lazy_drains && !model->relaxed; i++)
+        judge_counter(model, of_starts[i]);
     CLAIM(RULE_COUNTERS,
           counters[ENGINE_COUNTER_STARTS] - counters[ENGINE_COUNTER_ENDS] == model_worker_total(&model->view),
           "%" PRIu64 " starts less %" PRIu64 " ends are not the %" PRIu64 " workers that are",
@@ -395,7 +404,7 @@ static void judge_counters(const struct model *model)
           counters[ENGINE_COUNTER_PROBES] ==
               counters[ENGINE_COUNTER_ANSWERED_CACHED] + counters[ENGINE_COUNTER_ANSWERED_JOINED] +
                   counters[ENGINE_COUNTER_ANSWERED_WARM] + counters[ENGINE_COUNTER_ANSWERED_COLD] +
-                  counters[ENGINE_COUNTER_FAILED] + model->aboard_count,
+                  counters[ENGINE_COUNTER_ANSWERED_STALE] + counters[ENGINE_COUNTER_FAILED] + model->aboard_count,
           "%" PRIu64 " probes are not the answers, the failures and those aboard", counters[ENGINE_COUNTER_PROBES]);
 }
 
@@ -422,14 +431,16 @@ static void take_bounds(struct engine_settings *tightest, struct engine_settings
     } while (0)
     BOUND(workers_per_home);
     BOUND(workers_max);
+    BOUND(reserve_per_home);
+    BOUND(reserve_wait_ns);
     BOUND(idle_ns_max);
     BOUND(lifetime_ns);
     BOUND(requests_max);
     BOUND(run_ns_max);
-    BOUND(cache_ttl_ns);
     BOUND(cache_entries_max);
     BOUND(cache_bytes_max);
     BOUND(failure_ttl_ns);
+    BOUND(keep_good_ns);
 #undef BOUND
 }
 

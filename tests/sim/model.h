@@ -9,8 +9,14 @@
  *
  * model.c         steps, and the sums behind them      model_calls.c     what a call may be given back with
  * model_leases.c  who is lent to whom                  model_cache.c     what may, and must, be cached
+ * model_holds.c   for how long an answer counts        model_good.c      last good answers, and stale ones
  * model_orders.c  starts and ends                      model_workers.c   what becomes of workers
- * model_fences.c  invalidations and their news         model_audit.c     everything at once, now and then */
+ * model_pauses.c  homes whose workers only fail        model_ahead.c     starts for nobody in particular
+ * model_turns.c   who is next when room is scarce      model_admission.c refusals, and what must be refused
+ * model_fences.c  invalidations and their news         model_audit.c     everything at once, now and then
+ *
+ * Where it cannot be known from outside what the engine has done (outboxes emptied late, settings that changed, what
+ * was forgotten), the model keeps what is certain beside what is possible, and claims only what both allow. */
 #ifndef TESTS_SIM_MODEL_H
 #define TESTS_SIM_MODEL_H
 
@@ -48,8 +54,11 @@ struct model_flight {
     bool died; /* a worker died of it unanswered */
     enum flight_freshness freshness;
     uint64_t arrived_ns, admitted_ns; /* of the call that started it */
+    uint64_t deadline_ns;             /* of the same */
+    uint32_t uid;                     /* of the same */
     struct fence fence;               /* of its lease */
     struct sim_worker *worker;
+    uint64_t leased_ns;
     const struct flight *identity; /* the engine's name for it: tells two of one key apart, no more */
     struct list callers;
 };
@@ -60,21 +69,47 @@ enum entry_presence {
     ENTRY_CERTAIN /* it must be served */
 };
 
+/* An answer with the times that were fixed when it landed.  The pause of a refused key is known to lie between two
+ * numbers until an answer says which. */
+struct model_kept {
+    struct cast_mark mark;
+    uint64_t ttl_until_ns;                  /* behind it, only a hold explains that nobody is asked */
+    uint64_t fresh_until_ns;                /* a plain probe is answered with it */
+    uint64_t held_until_ns;                 /* the same, whatever its max_age */
+    uint64_t insisted_until_ns;             /* the same, though it says refresh */
+    uint64_t pause_least_ns, pause_most_ns; /* INVALID_KEY, from asked_ns on */
+    uint64_t asked_ns;                      /* when the last answer landed, perhaps one that did not replace it */
+};
+
 struct model_entry {
     enum entry_presence presence;
-    bool vague; /* passed over by a look-up: its place among the least recently used is not known */
-    struct cast_mark mark;
+    bool vague;  /* looked at without being served: its place among the least recently used is not known */
+    bool unsure; /* which of two answers it holds is not known */
+    struct model_kept latest;
+    enum entry_presence good_presence;       /* where the entry is there at all */
+    bool good_unsure;                        /* it may be another one */
+    struct cast_mark good;                   /* the newest good answer, perhaps the latest itself */
     struct list_node recent, recent_of_home; /* least recently used first */
 };
 
 struct model_failure {
     enum status_code code; /* OK: none remembered */
     uint64_t failed_ns;
-    uint64_t number;    /* in order of their occurrence: the cache's bound holds for failures, too */
-    struct fence fence; /* the home's then */
+    bool maybe;              /* it may have been the home's pause that was answered, of which nothing is remembered */
+    enum status_code before; /* maybe: so this one may be remembered still */
+    uint64_t number;         /* in order of their occurrence: the cache's bound holds for failures, too */
+    struct fence fence;      /* the home's then */
 };
 
 enum home_known { HOME_UNKNOWN, HOME_MAYBE, HOME_KNOWN };
+
+/* What is certain at least, and what may be at most. */
+struct model_range {
+    uint64_t least, most;
+};
+
+/* A start without a caller: owed, possible, or neither. */
+enum wish { WISH_NONE, WISH_MAYBE, WISH_CERTAIN };
 
 struct model_home {
     char path[MODEL_PATH_SIZE];
@@ -88,6 +123,30 @@ struct model_home {
     struct model_entry entry[PLAN_PROVIDER_COUNT_MAX][PLAN_KEY_COUNT_MAX];
     struct model_failure failure[PLAN_PROVIDER_COUNT_MAX][PLAN_KEY_COUNT_MAX];
     uint64_t worker_counts[WORKER_STATE_COUNT];
+
+    struct model_range faults;     /* workers in a row that ended before they answered */
+    struct model_range paused_ns;  /* until then it has no start; 0: no pause yet */
+    uint64_t fault_ns;             /* when the last of them was reported */
+    struct model_range service_ns; /* what a lease takes on average; 0: not measured */
+    bool service_doubted;          /* the measure may have been forgotten */
+    bool troubled;                 /* a worker failed once: something of that may be remembered */
+    enum wish wish;
+    uint64_t ahead_count;                              /* starting workers that were started ahead */
+    unsigned knowers;                                  /* by a call of which uids it may have become known: bits */
+    uint64_t last_start, last_call_start, wants_since; /* in order of starts; wants_since: 0 while it does not */
+};
+
+/* A uid's share of the workers, in an owned world. */
+struct model_uid {
+    uint64_t live_count;
+    uint64_t last_start, last_call_start; /* in order of starts; the second: of those made for a call */
+};
+
+/* A start that seems to have been somebody else's: it was, if that one gets none in this step. */
+struct model_suspect {
+    bool suspected;
+    unsigned home, passed_over;
+    uint64_t start;
 };
 
 struct model_news {
@@ -128,6 +187,7 @@ struct model_step {
     uint64_t left_id;          /* whom it once served */
     struct sim_worker *worker; /* PINNED … RETURN */
     enum status_code code;     /* GONE, RETURN: what went wrong */
+    enum engine_blame blame;   /* GONE */
     enum lease_end end;        /* RETURN */
     struct answer *answer;     /* RETURN, ANSWERED */
     int home_fd;               /* PINNED */
@@ -136,7 +196,10 @@ struct model_step {
 
     struct model_flight *flight; /* RETURN: the one that was in the air with it; NULL: overtaken */
     struct sim_worker *freed;    /* became idle at first: is leased again, watched, or ended */
+    struct model_kept landing;   /* RETURN, ANSWERED: what will be kept, if anything is */
+    bool refusal_stands;         /* RETURN, ANSWERED: that is not the answer that came */
     bool start_failed;           /* GONE: it never came up, though it was wanted */
+    bool overdue;                /* time has jumped, and the engine has not been told yet */
     bool boarded_anew;           /* PROBE: a flight was started for it */
 };
 
@@ -171,6 +234,10 @@ struct model {
     uint64_t lease_count, step_count, flight_number, failure_number;
     uint64_t ending_flight_count; /* flights whose callers must all be given back in this step */
     struct memory_watched watched;
+    struct model_uid uids[PLAN_UID_END];
+    struct model_suspect suspect;
+    uint64_t start_count;                   /* of orders to start a worker that came out */
+    uint64_t wish_count;                    /* homes whose start ahead is owed */
     uint64_t counted[ENGINE_COUNTER_COUNT]; /* the same as the engine's, where the model knows them */
     struct engine_view before, view;
     struct model_step step;
@@ -199,6 +266,9 @@ void model_settle(struct model *model, bool drained);
 
 void model_settings(struct model *model, const struct engine_settings *settings);
 
+/* For how long this call's question is not put again though somebody insists; 0: not at all, as far as is known. */
+uint64_t model_held_ns(const struct model *model, const struct sim_call *call);
+
 /* Everything at once.  At the very end, too: the engine is empty. */
 void model_audit(struct model *model);
 void model_end(struct model *model);
@@ -217,20 +287,32 @@ void model_unboard(struct model *model, struct sim_call *call);
 void model_flight_end(struct model *model, struct model_flight *flight);
 void model_flight_overtake(struct model *model, struct model_flight *flight);
 
+void model_taken_in(struct model *model, struct sim_call *call);
 void model_given_back(struct model *model, struct sim_call *call);
 void model_settle_subject(struct model *model);
 void model_remember(struct model *model, const struct model_flight *flight, enum status_code code);
 
 struct fence model_fence(const struct model *model, unsigned home);
+bool model_is_too_old(const struct model *model, const struct sim_call *call, struct fence fence);
 bool model_is_covered(const struct model *model, unsigned home, unsigned provider, struct fence fence);
 struct cast_mark model_mark(const struct answer *answer);
 
-uint64_t model_kept_ns_max(const struct model *model, const struct cast_mark *mark);
-bool model_entry_is_young(const struct model *model, const struct model_entry *entry);
+bool model_entry_is_kept(const struct model *model, const struct model_entry *entry);
 struct model_entry *model_entry_due(struct model *model, const struct sim_call *call);
+bool model_entry_may_serve(const struct model *model, const struct sim_call *call);
 void model_entry_hit(struct model *model, const struct sim_call *call);
 void model_entry_missed(struct model *model, const struct sim_call *call);
 void model_store(struct model *model, const struct answer *answer);
+void model_land(struct model *model, const struct model_flight *flight);
+bool model_refusal_may_stand(const struct model *model, const struct model_entry *entry, const struct cast_mark *mark);
+bool model_refusal_may_be_forgotten(const struct model *model, const struct model_entry *entry);
+uint64_t model_kept_until_ns(const struct model_kept *kept, bool most);
+void model_kept_settle(struct model_kept *kept, uint64_t now_ns, uint64_t fresh_ns);
+void model_hold_counted(struct model *model, const struct sim_call *call, const struct model_kept *kept);
+uint64_t model_good_until_ns(const struct model *model, const struct model_entry *entry, bool certain);
+enum entry_presence model_good(const struct model *model, const struct sim_call *call);
+void model_last_good(struct model *model, const struct sim_call *call);
+bool model_stale(struct model *model, const struct sim_call *call);
 void model_entries_evicted(struct model *model, unsigned home);
 void model_entries_drop(struct model *model, unsigned home, unsigned provider, struct sim_call *call);
 
@@ -254,6 +336,34 @@ uint64_t model_waiting_count(const struct model_home *home);
 bool model_is_known(const struct model *model, unsigned home);
 uint64_t model_live_count(const struct model_home *home);
 uint64_t model_worker_total(const struct engine_view *view);
+uint64_t model_room_count(const struct model *model, const struct model_home *home, bool certain);
+uint64_t model_unmet_count(const struct model *model, const struct model_home *home, bool certain);
+bool model_makes_room(const struct model *model, const struct sim_worker *worker);
 void model_settle_workers(struct model *model);
+
+bool model_is_paused(const struct model *model, unsigned home, bool certain);
+bool model_pause_is_allowed(const struct model *model, const struct sim_call *call);
+void model_fault(struct model *model, const struct sim_worker *worker);
+void model_faults_forgiven(struct model *model, unsigned home);
+void model_judge_pauses(const struct model *model);
+
+void model_wish(struct model *model, unsigned home, enum wish wish);
+void model_wish_doubted(struct model *model, unsigned home);
+bool model_start_is_ahead(struct model *model, struct sim_worker *worker);
+void model_not_ahead(struct model *model, struct sim_worker *worker);
+void model_judge_wishes(struct model *model, uint64_t unmet_count);
+
+void model_turn(struct model *model, const struct sim_worker *worker);
+bool model_may_yield(struct model *model, const struct sim_worker *worker);
+void model_judge_turns(struct model *model);
+void model_judge_patience(const struct model *model, const struct model_flight *flight);
+
+bool model_exhausted_is_allowed(struct model *model, const struct sim_call *call);
+void model_served(struct model *model, const struct sim_worker *worker, uint64_t service_ns);
+void model_judge_admission(const struct model *model);
+void model_home_met(struct model *model, unsigned home, uint32_t uid);
+void model_home_left(struct model_home *home);
+void model_judge_home_share(const struct model *model, uint32_t uid);
+bool model_joinable(const struct model *model, const struct sim_call *call);
 
 #endif

@@ -37,6 +37,18 @@ static uint64_t home_share(const struct model *model)
     return share > 1 ? share : 1;
 }
 
+static void audit_pause(const struct model *model, const struct model_home *home, const struct engine_home_view *view)
+{
+    uint64_t now_ns = model->step.now_ns;
+
+    CLAIM(RULE_PAUSES,
+          model->stopped ||
+              (view->pause_ns == 0 ? now_ns >= home->paused_ns.least : now_ns + view->pause_ns <= home->paused_ns.most),
+          "%s is shown to pause for %" PRIu64 " ns", view->home, view->pause_ns);
+    CLAIM(RULE_PAUSES, view->pause_ns == 0 || view->last_failure[0] != '\0', "%s pauses, and does not say why",
+          view->home);
+}
+
 static void audit_home(const struct model *model, const struct engine_home_view *view)
 {
     unsigned number = model_home_number(model, view->home);
@@ -60,6 +72,7 @@ static void audit_home(const struct model *model, const struct engine_home_view 
           "%s is shown with %" PRIu64 " answers, of %zu", view->home, view->cache_entries, home->entries.count);
     CLAIM(RULE_BOUNDS, view->cache_entries <= home_share(model), "%s has %" PRIu64 " answers, its share is %" PRIu64,
           view->home, view->cache_entries, home_share(model));
+    audit_pause(model, home, view);
     if (model->undrained || model->limbo_count + model->vague_count > 0)
         return;
     for (int state = 0; state < WORKER_DRAINING; state++)
@@ -185,7 +198,7 @@ void model_audit(struct model *model)
     LIST_EACH (node, &model->entries) {
         const struct model_entry *entry = LIST_OWNER(node, struct model_entry, recent);
 
-        certain_count += entry->presence == ENTRY_CERTAIN && model_entry_is_young(model, entry);
+        certain_count += entry->presence == ENTRY_CERTAIN && model_entry_is_kept(model, entry);
     }
     CLAIM(RULE_COUNTERS, model->view.cache_entries >= certain_count,
           "%" PRIu64 " answers are cached, at least %" PRIu64 " should be", model->view.cache_entries, certain_count);

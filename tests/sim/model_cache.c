@@ -16,27 +16,19 @@ static struct model_entry *entry_of(struct model *model, const struct cast_mark 
     return &model->homes[mark->home].entry[mark->provider][mark->key];
 }
 
-/* How long an answer is kept at least, and at most, whatever the settings were meanwhile. */
-static uint64_t kept_ns(const struct engine_settings *settings, const struct cast_mark *mark)
+/* Something of it counts still, so it must be there: the latest answer, or a good one beside it. */
+bool model_entry_is_kept(const struct model *model, const struct model_entry *entry)
 {
-    return mark->brief && settings->failure_ttl_ns < settings->cache_ttl_ns ? settings->failure_ttl_ns
-                                                                            : settings->cache_ttl_ns;
+    uint64_t now_ns = model->step.now_ns;
+
+    return (!entry->unsure && now_ns < model_kept_until_ns(&entry->latest, false)) ||
+           (entry->good_presence == ENTRY_CERTAIN && now_ns < model_good_until_ns(model, entry, true));
 }
 
-uint64_t model_kept_ns_max(const struct model *model, const struct cast_mark *mark)
-{
-    return kept_ns(&model->loosest, mark);
-}
-
-bool model_entry_is_young(const struct model *model, const struct model_entry *entry)
-{
-    return model->step.now_ns - entry->mark.answered_ns < kept_ns(&model->tightest, &entry->mark);
-}
-
-static void place_last(struct model *model, struct model_entry *entry)
+static void place_last(struct model *model, struct model_entry *entry, unsigned home)
 {
     list_move(&model->entries, &entry->recent);
-    list_move(&model->homes[entry->mark.home].entries, &entry->recent_of_home);
+    list_move(&model->homes[home].entries, &entry->recent_of_home);
     entry->presence = ENTRY_CERTAIN;
     entry->vague = false;
 }
@@ -52,26 +44,75 @@ static void drop(struct model_entry *entry)
 struct model_entry *model_entry_due(struct model *model, const struct sim_call *call)
 {
     struct model_entry *entry = &model->homes[call->home].entry[call->provider][call->key];
-    uint64_t age_ns = model->step.now_ns - entry->mark.answered_ns;
+    const struct model_kept *latest = &entry->latest;
+    uint64_t now_ns = model->step.now_ns, age_ns = now_ns - latest->mark.answered_ns;
 
-    if (call->refresh || entry->presence != ENTRY_CERTAIN || !model_entry_is_young(model, entry) ||
-        (call->age_ns_max != 0 && age_ns >= call->age_ns_max))
+    if (entry->presence != ENTRY_CERTAIN || entry->unsure)
         return NULL;
     if (call->at_least.epoch != 0 &&
-        (call->at_least.epoch != model->epoch || call->at_least.generation > entry->mark.fence.generation))
+        (call->at_least.epoch != model->epoch || call->at_least.generation > latest->mark.fence.generation))
         return NULL;
-    return entry;
+    if (call->refresh)
+        return now_ns < latest->insisted_until_ns ? entry : NULL;
+    if (call->age_ns_max != 0 && age_ns >= call->age_ns_max && now_ns >= latest->held_until_ns &&
+        now_ns >= latest->asked_ns + latest->pause_least_ns)
+        return NULL;
+    return now_ns < model_kept_until_ns(latest, false) ? entry : NULL;
+}
+
+/* Whether it may be. */
+bool model_entry_may_serve(const struct model *model, const struct sim_call *call)
+{
+    const struct model_kept *latest = &model->homes[call->home].entry[call->provider][call->key].latest;
+    uint64_t now_ns = model->step.now_ns;
+
+    if (call->refresh)
+        return now_ns < latest->insisted_until_ns;
+    return now_ns < model_kept_until_ns(latest, true) &&
+           (call->age_ns_max == 0 || now_ns - latest->mark.answered_ns <= call->age_ns_max ||
+            now_ns < latest->held_until_ns || now_ns < latest->asked_ns + latest->pause_most_ns);
 }
 
 void model_entry_hit(struct model *model, const struct sim_call *call)
 {
-    place_last(model, &model->homes[call->home].entry[call->provider][call->key]);
+    struct model_entry *entry = &model->homes[call->home].entry[call->provider][call->key];
+
+    if (!entry->unsure)
+        model_kept_settle(&entry->latest, model->step.now_ns, call->engine.result.fresh_ns);
+    place_last(model, entry, call->home);
 }
 
 /* Looked up and passed over: whether that is a use is not said. */
 void model_entry_missed(struct model *model, const struct sim_call *call)
 {
     model->homes[call->home].entry[call->provider][call->key].vague = true;
+}
+
+/* Nothing was cached: because a newer answer is there, or there is no room, or nothing of it counts.  Whether what was
+ * there before still is, is not said. */
+static void judge_not_stored(struct model *model, struct model_entry *entry, const struct cast_mark *mark, bool scarce)
+{
+    bool newer_is_held = entry->presence != ENTRY_NONE && entry->latest.mark.fence.generation > mark->fence.generation;
+    bool counts = model_kept_until_ns(&model->step.landing, false) > model->step.now_ns ||
+                  (mark->good && model->settings.keep_good_ns > 0);
+
+    CLAIM(RULE_CALLS, newer_is_held || scarce || !counts || model->step.refusal_stands,
+          "the answer of lease %" PRIu64 " was not cached", mark->lease_id);
+    if (entry->presence == ENTRY_NONE)
+        return;
+    entry->vague = true;
+    entry->good_unsure |= mark->good;
+    if (!newer_is_held && !model->step.refusal_stands)
+        entry->presence = ENTRY_MAYBE;
+}
+
+static void take_good(struct model_entry *entry, const struct cast_mark *mark)
+{
+    if (!mark->good)
+        return;
+    entry->good_presence = ENTRY_CERTAIN; /* for how long is another matter */
+    entry->good_unsure = false;
+    entry->good = *mark;
 }
 
 /* A flight has landed with this answer, and nothing covers it. */
@@ -81,33 +122,43 @@ void model_store(struct model *model, const struct answer *answer)
     struct model_entry *entry = entry_of(model, &mark);
     uint64_t stored_count = model->view.counters[ENGINE_COUNTER_STORED] - model->before.counters[ENGINE_COUNTER_STORED];
     bool scarce = (answer->size + ENTRY_OVERHEAD_MAX) * HOME_SHARES > model->tightest.cache_bytes_max;
+    bool either = model->step.refusal_stands &&
+                  (entry->presence != ENTRY_CERTAIN || entry->unsure || model_refusal_may_be_forgotten(model, entry));
 
     CLAIM(RULE_COUNTERS, stored_count <= 1, "one answer, %" PRIu64 " stores", stored_count);
+    if (model->step.refusal_stands && !either) {
+        entry->latest = model->step.landing;
+        entry->vague = true;
+        return;
+    }
     if (stored_count == 0) {
-        bool newer_is_held = entry->presence != ENTRY_NONE && entry->mark.fence.generation > mark.fence.generation;
-
-        CLAIM(RULE_CALLS, newer_is_held || scarce || kept_ns(&model->settings, &mark) == 0,
-              "the answer of lease %" PRIu64 " was not cached", mark.lease_id);
+        judge_not_stored(model, entry, &mark, scarce);
         return;
     }
     CLAIM(RULE_FENCES,
-          entry->presence != ENTRY_CERTAIN || !model_entry_is_young(model, entry) ||
-              entry->mark.fence.generation <= mark.fence.generation,
+          entry->presence != ENTRY_CERTAIN || !model_entry_is_kept(model, entry) || entry->unsure ||
+              entry->latest.mark.fence.generation <= mark.fence.generation,
           "generation %" PRIu64 " took the place of %" PRIu64 " in the cache", mark.fence.generation,
-          entry->mark.fence.generation);
-    entry->mark = mark;
-    place_last(model, entry);
+          entry->latest.mark.fence.generation);
+    if (entry->presence == ENTRY_NONE)
+        entry->good_presence = ENTRY_NONE;
+    else if (entry->presence == ENTRY_MAYBE && entry->good_presence == ENTRY_CERTAIN)
+        entry->good_presence = ENTRY_MAYBE;
+    entry->latest = model->step.landing;
+    entry->unsure = either;
+    take_good(entry, &mark);
+    place_last(model, entry, mark.home);
     if (scarce)
         entry->presence = ENTRY_MAYBE;
 }
 
-/* What is past the TTL may be gone without an eviction, so it takes none of their number. */
+/* What counts no more may be gone without an eviction, so it takes none of their number. */
 static void doubt(const struct model *model, struct model_entry *entry, uint64_t *left,
                   const struct model_entry *newest)
 {
     if (entry->presence != ENTRY_CERTAIN || (entry == newest && entry->recent.previous != NULL))
         return;
-    if (!entry->vague && model_entry_is_young(model, entry)) {
+    if (!entry->vague && model_entry_is_kept(model, entry)) {
         if (*left == 0)
             return;
         --*left;
@@ -140,15 +191,17 @@ void model_entries_evicted(struct model *model, unsigned home)
 /* An invalidation: what it covers is gone.  Says between which numbers the engine's count of it must be. */
 void model_entries_drop(struct model *model, unsigned home, unsigned provider, struct sim_call *call)
 {
+    uint64_t now_ns = model->step.now_ns;
+
     LIST_EACH_SAFE (node, &model->entries) {
         struct model_entry *entry = LIST_OWNER(node, struct model_entry, recent);
 
-        if ((home != CAST_ALL && entry->mark.home != home) ||
-            (provider != CAST_ALL && entry->mark.provider != provider))
+        if ((home != CAST_ALL && entry->latest.mark.home != home) ||
+            (provider != CAST_ALL && entry->latest.mark.provider != provider))
             continue;
-        call->dropped_max++;
-        if (entry->presence == ENTRY_CERTAIN && model_entry_is_young(model, entry))
-            call->dropped_min++;
+        call->dropped_max += entry->unsure || now_ns < model_kept_until_ns(&entry->latest, true);
+        call->dropped_min +=
+            entry->presence == ENTRY_CERTAIN && !entry->unsure && now_ns < model_kept_until_ns(&entry->latest, false);
         drop(entry);
     }
 }

@@ -20,7 +20,7 @@ bool model_is_covered(const struct model *model, unsigned home, unsigned provide
 
 /* Whether what was computed under `fence` is older than what the call asks for.  A change of epoch makes all that the
  * call could have learned before void, and all that is left newer. */
-static bool is_too_old(const struct model *model, const struct sim_call *call, struct fence fence)
+bool model_is_too_old(const struct model *model, const struct sim_call *call, struct fence fence)
 {
     return call->at_least.epoch == model->epoch && fence.generation < call->at_least.generation;
 }
@@ -36,24 +36,18 @@ static bool is_subject(const struct model *model, const struct sim_call *call)
     return model->step.call == call && model->step.kind != STEP_LEFT;
 }
 
-/* ---- refusals ---- */
+/* ---- joining ---- */
 
-static bool home_may_be_refused(const struct model *model, const struct sim_call *call)
-{
-    uint64_t known_count = 0;
-
-    if (model_is_known(model, call->home))
-        return false;
-    for (unsigned home = 0; home < model->plan->home_count; home++)
-        known_count += model->homes[home].known != HOME_UNKNOWN;
-    return known_count >= model->settings.homes_max / 16;
-}
-
-/* The engine's name for it: a re-run may have got another. */
+/* The engine's name for it: a re-run may have got another.  Whoever is given back in this step tells it no more. */
 static const struct flight *identity_of(const struct model_flight *flight)
 {
-    return flight->callers.count == 0 ? flight->identity
-                                      : LIST_OWNER(flight->callers.first, struct sim_call, node)->engine.flight;
+    LIST_EACH (node, &flight->callers) {
+        const struct sim_call *caller = LIST_OWNER(node, struct sim_call, node);
+
+        if (!caller->given_back)
+            return caller->engine.flight;
+    }
+    return flight->identity;
 }
 
 /* A flight that the call may join; of two, the one that goes by `identity` (NULL: any). */
@@ -64,53 +58,16 @@ static struct model_flight *joinable(const struct model *model, const struct sim
         struct model_flight *flight = LIST_OWNER(node, struct model_flight, of_home);
 
         if (flight->provider == call->provider && flight->key == call->key &&
-            !(flight->leased && is_too_old(model, call, flight->fence)) &&
+            !(flight->leased && model_is_too_old(model, call, flight->fence)) &&
             (identity == NULL || identity == identity_of(flight)))
             return flight;
     }
     return NULL;
 }
 
-/* Queue full: only of those that must wait, as there is no worker to be had or started. */
-static bool queue_may_refuse(const struct model *model, const struct sim_call *call)
+bool model_joinable(const struct model *model, const struct sim_call *call)
 {
-    const struct model_home *home = &model->homes[call->home];
-    uint64_t waiting_count = 0;
-
-    if (joinable(model, call, NULL) != NULL)
-        return false;
-    LIST_EACH (node, &model->waiting)
-        waiting_count += model_waiting_count(LIST_OWNER(node, struct model_home, waiting));
-    if (model_waiting_count(home) < model->settings.queue_per_home && waiting_count < model->settings.queue_max)
-        return false;
-    if (model->undrained || model->relaxed || model->vague_count + model->limbo_count > 0)
-        return true;
-    return home->worker_counts[WORKER_IDLE] == 0 && (model_live_count(home) >= model->settings.workers_per_home ||
-                                                     model_worker_total(&model->before) >= model->settings.workers_max);
-}
-
-/* "With the engine unchanged": but for counters, and for a home it may have got to know. */
-static void judge_unchanged(const struct model *model)
-{
-    struct engine_view before = model->before, after = model->view;
-
-    before.homes = after.homes = 0;
-    memset(before.counters, 0, sizeof before.counters);
-    memset(after.counters, 0, sizeof after.counters);
-    CLAIM(RULE_MEMORY, memcmp(&before, &after, sizeof before) == 0, "a refusal for want of memory changed the engine");
-}
-
-static bool exhausted_is_allowed(const struct model *model, const struct sim_call *call)
-{
-    if (!is_subject(model, call))
-        return false;
-    if (model->watched.failed) {
-        judge_unchanged(model);
-        return true;
-    }
-    if (model->step.kind == STEP_PARKED)
-        return false;
-    return home_may_be_refused(model, call) || (call->kind == ENGINE_CALL_PROBE && queue_may_refuse(model, call));
+    return joinable(model, call, NULL) != NULL;
 }
 
 /* ---- failures ---- */
@@ -122,14 +79,18 @@ static bool remembers(const struct model *model, const struct sim_call *call, co
 
     return !call->refresh && failure->code != STATUS_OK &&
            !model_is_covered(model, call->home, call->provider, failure->fence) &&
-           !is_too_old(model, call, failure->fence) &&
+           !model_is_too_old(model, call, failure->fence) &&
            model->step.now_ns - failure->failed_ns < settings->failure_ttl_ns;
 }
 
 void model_remember(struct model *model, const struct model_flight *flight, enum status_code code)
 {
-    model->homes[flight->home].failure[flight->provider][flight->key] = (struct model_failure){
+    struct model_failure *failure = &model->homes[flight->home].failure[flight->provider][flight->key];
+
+    *failure = (struct model_failure){
         .code = code,
+        .before = failure->maybe ? failure->before : failure->code,
+        .maybe = model_is_paused(model, flight->home, false),
         .failed_ns = model->step.now_ns,
         .number = ++model->failure_number,
         .fence = flight->leased ? flight->fence : model_fence(model, flight->home),
@@ -159,14 +120,34 @@ static bool must_remember(const struct model *model, const struct sim_call *call
 {
     const struct model_failure *failure = &model->homes[call->home].failure[call->provider][call->key];
 
-    return remembers(model, call, &model->tightest) &&
+    return remembers(model, call, &model->tightest) && !failure->maybe &&
            model->failure_number - failure->number < model->tightest.cache_entries_max;
 }
 
 static bool is_told_of_a_failure(const struct model *model, const struct sim_call *call, enum status_code code)
 {
+    const struct model_failure *failure = &model->homes[call->home].failure[call->provider][call->key];
+
     return remembers(model, call, &model->loosest) && call->engine.result.status.retry_after_ms > 0 &&
-           model->homes[call->home].failure[call->provider][call->key].code == code;
+           (failure->code == code || (failure->maybe && failure->before == code));
+}
+
+/* Its home pauses: whoever was aboard hears of it in this step, and nothing is remembered.  Where a start failed in the
+ * same step, it may be that failure which it is told of, and which is remembered. */
+static bool pause_failed(struct model *model, const struct sim_call *call)
+{
+    struct model_flight *flight = call->flight;
+
+    if (flight == NULL &&
+        model->view.counters[ENGINE_COUNTER_REFUSED_PAUSE] == model->before.counters[ENGINE_COUNTER_REFUSED_PAUSE])
+        return false;
+    if (flight != NULL && model->step.kind == STEP_GONE && model->step.start_failed)
+        return false;
+    if (!model_pause_is_allowed(model, call))
+        return false;
+    if (flight != NULL)
+        model_flight_end(model, flight);
+    return true;
 }
 
 static bool failure_is_allowed(struct model *model, const struct sim_call *call, enum status_code code)
@@ -181,13 +162,15 @@ static bool failure_is_allowed(struct model *model, const struct sim_call *call,
     if (code == STATUS_FAILED_PRECONDITION)
         return subject && step->kind == STEP_PROBE && !at_least_is_legal(model, call);
     if (code == STATUS_RESOURCE_EXHAUSTED)
-        return exhausted_is_allowed(model, call);
+        return model_exhausted_is_allowed(model, call);
     if (code == STATUS_UNAVAILABLE && (step->kind == STEP_STOP || (subject && model->draining)))
         return true;
     if (call->kind != ENGINE_CALL_PROBE)
         return code == STATUS_NOT_FOUND && subject && call->known_only && !model_is_known(model, call->home);
     if (code == STATUS_ABORTED)
         return step->kind == STEP_INVALIDATE && call->flight != NULL && call->flight->ending;
+    if (code == STATUS_UNAVAILABLE && pause_failed(model, call))
+        return true;
     return flight_failed(model, call, code) ||
            (subject && step->kind == STEP_PROBE && is_told_of_a_failure(model, call, code));
 }
@@ -202,15 +185,31 @@ static void judge_cached(struct model *model, const struct sim_call *call, struc
 
     CLAIM(RULE_CALLS, is_subject(model, call) && model->step.kind == STEP_PROBE,
           "call %" PRIu64 " waited and was answered from the cache", call->id);
-    CLAIM(RULE_CALLS, !call->refresh, "refresh was answered from the cache");
-    CLAIM(RULE_FENCES, entry->presence != ENTRY_NONE && entry->mark.lease_id == mark.lease_id,
+    CLAIM(RULE_FENCES, entry->presence != ENTRY_NONE && (entry->unsure || entry->latest.mark.lease_id == mark.lease_id),
           "the cache served lease %" PRIu64 ", which it should not hold", mark.lease_id);
     CLAIM(RULE_CALLS, result->age_ns == age_ns, "age is %" PRIu64 ", not %" PRIu64, result->age_ns, age_ns);
-    CLAIM(RULE_CALLS, age_ns < model_kept_ns_max(model, &mark), "%" PRIu64 " ns old, beyond the TTL", age_ns);
-    CLAIM(RULE_CALLS, call->age_ns_max == 0 || age_ns <= call->age_ns_max,
-          "%" PRIu64 " ns old, where at most %" PRIu64 " were asked for", age_ns, call->age_ns_max);
+    CLAIM(RULE_CALLS, entry->unsure || model_entry_may_serve(model, call),
+          "call %" PRIu64 " was given what is %" PRIu64 " ns old, and beyond its time", call->id, age_ns);
+    if (entry->unsure)
+        model->counted[ENGINE_COUNTER_HELD] = model->view.counters[ENGINE_COUNTER_HELD];
+    else
+        model_hold_counted(model, call, &entry->latest);
     model_entry_hit(model, call);
     model->counted[ENGINE_COUNTER_ANSWERED_CACHED]++;
+}
+
+/* How long the client may keep it: as the cache does, unless it holds something else, or nothing. */
+static void judge_freshness(struct model *model, const struct sim_call *call)
+{
+    const struct engine_result *result = &call->engine.result;
+    uint64_t now_ns = model->step.now_ns, most_ns = model_kept_until_ns(&model->step.landing, true) - now_ns;
+    bool stored = model->view.counters[ENGINE_COUNTER_STORED] > model->before.counters[ENGINE_COUNTER_STORED];
+
+    if (stored && !model->step.refusal_stands)
+        model_kept_settle(&model->step.landing, now_ns, result->fresh_ns);
+    else
+        CLAIM(RULE_CALLS, result->fresh_ns <= most_ns, "may be kept for %" PRIu64 " ns, of at most %" PRIu64,
+              result->fresh_ns, most_ns);
 }
 
 static void judge_landed(struct model *model, const struct sim_call *call)
@@ -224,6 +223,7 @@ static void judge_landed(struct model *model, const struct sim_call *call)
           "call %" PRIu64 " was answered by a lease that is not its own", call->id);
     CLAIM(RULE_CALLS, result->answer == step->answer, "call %" PRIu64 " was given another answer than came", call->id);
     CLAIM(RULE_CALLS, result->age_ns == 0, "a fresh answer is %" PRIu64 " ns old", result->age_ns);
+    judge_freshness(model, call);
     if (!call->starter) {
         CLAIM(RULE_CALLS, result->origin == ORIGIN_JOINED, "a joiner's origin is %d", result->origin);
         model->counted[ENGINE_COUNTER_ANSWERED_JOINED]++;
@@ -238,7 +238,6 @@ static void judge_answer(struct model *model, const struct sim_call *call)
 {
     const struct engine_result *result = &call->engine.result;
     struct cast_mark mark = model_mark(result->answer);
-    uint64_t kept_ns = model_kept_ns_max(model, &mark);
 
     CLAIM(RULE_KEYS, mark.home == call->home && mark.provider == call->provider && mark.key == call->key,
           "call %" PRIu64 " for h%u/p%u/k%u was given h%u/p%u/k%u", call->id, call->home, call->provider, call->key,
@@ -246,14 +245,13 @@ static void judge_answer(struct model *model, const struct sim_call *call)
     CLAIM(RULE_FENCES, !model_is_covered(model, call->home, call->provider, mark.fence),
           "call %" PRIu64 " was given generation %" PRIu64 ", covered at %" PRIu64, call->id, mark.fence.generation,
           model->homes[call->home].covered[call->provider]);
-    CLAIM(RULE_FENCES, !is_too_old(model, call, mark.fence), "generation %" PRIu64 " is below the asked %" PRIu64,
+    CLAIM(RULE_FENCES, !model_is_too_old(model, call, mark.fence), "generation %" PRIu64 " is below the asked %" PRIu64,
           mark.fence.generation, call->at_least.generation);
     if (result->origin == ORIGIN_CACHED)
         judge_cached(model, call, mark);
     else
         judge_landed(model, call);
-    CLAIM(RULE_CALLS, result->fresh_ns <= (kept_ns > result->age_ns ? kept_ns - result->age_ns : 0),
-          "may be kept for %" PRIu64 " ns at an age of %" PRIu64, result->fresh_ns, result->age_ns);
+    model_last_good(model, call);
 }
 
 /* Without faults and in ample time, only the caller's own doing stands between it and an answer. */
@@ -263,6 +261,17 @@ static void judge_calm(const struct model *model, const struct sim_call *call, e
           !model->plan->calm || model->draining || code == STATUS_OK || code == STATUS_CANCELLED ||
               code == STATUS_ABORTED || code == STATUS_FAILED_PRECONDITION || code == STATUS_NOT_FOUND,
           "call %" PRIu64 " failed with %s though nothing went wrong", call->id, status_code_name(code));
+}
+
+static void judge_failed(struct model *model, const struct sim_call *call, enum status_code code)
+{
+    const struct engine_result *result = &call->engine.result;
+
+    CLAIM(RULE_CALLS, failure_is_allowed(model, call, code), "call %" PRIu64 " must not fail with %s: %s", call->id,
+          status_code_name(code), result->status.message);
+    CLAIM(RULE_CALLS, code == STATUS_CANCELLED || result->status.message[0] != '\0', "a failure without a word");
+    if (!model_stale(model, call))
+        CLAIM(RULE_CALLS, result->answer == NULL, "call %" PRIu64 " failed and has an answer", call->id);
 }
 
 static void judge_given_back(struct model *model, const struct sim_call *call)
@@ -275,11 +284,9 @@ static void judge_given_back(struct model *model, const struct sim_call *call)
     model->counted[ENGINE_COUNTER_ABORTED] += code == STATUS_ABORTED;
     model->counted[ENGINE_COUNTER_SYNCS] += code == STATUS_OK && call->kind == ENGINE_CALL_SYNC;
     if (code != STATUS_OK) {
-        CLAIM(RULE_CALLS, failure_is_allowed(model, call, code), "call %" PRIu64 " must not fail with %s: %s", call->id,
-              status_code_name(code), result->status.message);
-        CLAIM(RULE_CALLS, result->answer == NULL, "call %" PRIu64 " failed and has an answer", call->id);
-        CLAIM(RULE_CALLS, code == STATUS_CANCELLED || result->status.message[0] != '\0', "a failure without a word");
+        judge_failed(model, call, code);
     } else if (call->kind == ENGINE_CALL_PROBE) {
+        CLAIM(RULE_GOOD, !call->engine.result.stale, "call %" PRIu64 " is stale, and nothing failed", call->id);
         judge_answer(model, call);
     } else {
         struct fence fence = model_fence(model, call->home);
@@ -311,16 +318,12 @@ void model_given_back(struct model *model, struct sim_call *call)
 
 /* ---- the step's own call ---- */
 
-static void settle_probe(struct model *model, struct sim_call *call)
+/* A probe that waits: it is aboard before those whose time is up leave, so it may join what they leave behind. */
+void model_taken_in(struct model *model, struct sim_call *call)
 {
     struct model_home *home = &model->homes[call->home];
     struct model_flight *flight;
 
-    if (call->given_back) {
-        if (home->known == HOME_UNKNOWN)
-            home->known = HOME_MAYBE;
-        return;
-    }
     CLAIM(RULE_CALLS, !model->draining, "call %" PRIu64 " was taken in while draining", call->id);
     CLAIM(RULE_CALLS, call->deadline_ns > model->step.now_ns, "call %" PRIu64 " was taken in after its deadline",
           call->id);
@@ -329,6 +332,7 @@ static void settle_probe(struct model *model, struct sim_call *call)
     CLAIM(RULE_CALLS, model_entry_due(model, call) == NULL, "call %" PRIu64 " waits for what the cache holds",
           call->id);
     model_entry_missed(model, call);
+    model_home_met(model, call->home, call->uid);
     home->known = HOME_KNOWN;
     if (joinable(model, call, NULL) != NULL) {
         flight = joinable(model, call, call->engine.flight);
@@ -337,6 +341,9 @@ static void settle_probe(struct model *model, struct sim_call *call)
         model->counted[ENGINE_COUNTER_JOINED]++;
     } else {
         CLAIM(RULE_CALLS, !must_remember(model, call), "the failure of its key is forgotten");
+        CLAIM(RULE_PAUSES,
+              !model_is_paused(model, call->home, true) || model_live_count(home) > 0 || model->plan->lazy_drains,
+              "call %" PRIu64 " waits for a start that is not to be", call->id);
         flight = model_flight_start(model, call);
         call->starter = true;
         model->step.boarded_anew = true;
@@ -365,7 +372,10 @@ void model_settle_subject(struct model *model)
         }
         break;
     case STEP_PROBE:
-        settle_probe(model, call);
+        model_home_met(model, call->home, call->uid);
+        if (model->homes[call->home].known == HOME_UNKNOWN)
+            model->homes[call->home].known = HOME_MAYBE;
+        model_judge_home_share(model, call->uid);
         break;
     case STEP_SYNC:
         CLAIM(RULE_CALLS, call->given_back, "sync waits");

@@ -46,6 +46,7 @@ static void invalidate_home(struct model *model, unsigned number, unsigned provi
         if (provider == CAST_ALL || provider == p)
             home->covered[p] = home->generation;
     forget_failures(home, provider);
+    model_faults_forgiven(model, number);
     LIST_EACH_SAFE (node, &home->flights) {
         struct model_flight *flight = LIST_OWNER(node, struct model_flight, of_home);
 
@@ -62,6 +63,7 @@ static void invalidate_all(struct model *model, struct sim_call *call)
 
         home->generation = 1;
         home->moved_ns = 0;
+        home->service_doubted = true;
         if (home->known == HOME_KNOWN)
             home->known = HOME_MAYBE;
         invalidate_home(model, number, CAST_ALL);
@@ -70,18 +72,30 @@ static void invalidate_all(struct model *model, struct sim_call *call)
     model->counted[ENGINE_COUNTER_INVALIDATIONS_GLOBAL]++;
 }
 
+/* One start ahead for every home in scope that has a worker. */
+static void wish_for_replacements(struct model *model, unsigned scope)
+{
+    unsigned first = scope == CAST_ALL ? 0 : scope, last = scope == CAST_ALL ? model->plan->home_count - 1 : scope;
+
+    for (unsigned home = first; home <= last && model->settings.prewarm; home++)
+        if (model_live_count(&model->homes[home]) > 0)
+            model_wish(model, home, WISH_CERTAIN);
+}
+
 /* It was not refused: so it is decided, in this step. */
 void model_invalidated(struct model *model, struct sim_call *call)
 {
     CLAIM(RULE_CALLS, !model->draining, "an invalidation was taken in while draining");
     call->fence_serial = ++model->fence_serial;
     model_entries_drop(model, call->home, call->provider, call);
+    wish_for_replacements(model, call->home);
     model_workers_retire(model, call->home, call);
     if (call->home == CAST_ALL) {
         invalidate_all(model, call);
     } else {
         struct model_home *home = &model->homes[call->home];
 
+        model_home_met(model, call->home, call->uid);
         home->generation++;
         model->counted[ENGINE_COUNTER_INVALIDATIONS]++;
         home->moved_ns = model->step.now_ns;

@@ -32,8 +32,9 @@ static struct model_flight *better(const struct model *model, const struct engin
 static struct model_flight *next_in_turn(const struct model *model, const struct model_home *home,
                                          const struct engine_lease *lease, bool cold)
 {
-    /* Where no fresh one comes, rather any than none. */
-    bool any_will_do = cold || home->worker_counts[WORKER_STARTING] == 0 || model->plan->lazy_drains;
+    /* Where no fresh one comes, rather any than none; beyond workers_per_home whether one comes is not said. */
+    bool any_will_do = cold || home->worker_counts[WORKER_STARTING] == 0 || model->plan->lazy_drains ||
+                       model->relaxed || model_live_count(home) > model->settings.workers_per_home;
     struct model_flight *flight, *found = NULL;
 
     LIST_EACH (node, &home->ahead) {
@@ -105,8 +106,20 @@ static void judge_worker_fit(const struct model *model, const struct engine_leas
     CLAIM(RULE_BOUNDS, worker->lease_count < model->loosest.requests_max, "worker %" PRIu64 " had %" PRIu64 " leases",
           worker->id, worker->lease_count);
     CLAIM(RULE_BOUNDS,
-          model->step.now_ns - worker->up_ns <= model->loosest.lifetime_ns + model->loosest.lifetime_ns / 10,
+          model->step.overdue ||
+              model->step.now_ns - worker->up_ns <= model->loosest.lifetime_ns + model->loosest.lifetime_ns / 10,
           "worker %" PRIu64 " is past its lifetime", worker->id);
+}
+
+/* Nothing is done for callers who can hear of it no more. */
+static void judge_is_wanted(const struct model *model, const struct model_flight *flight)
+{
+    bool wanted = false;
+
+    LIST_EACH (node, &flight->callers)
+        wanted |= LIST_OWNER(node, struct sim_call, node)->deadline_ns > model->step.now_ns;
+    CLAIM(RULE_CALLS, wanted, "a lease for h%u/p%u/k%u, whose callers' time is up", flight->home, flight->provider,
+          flight->key);
 }
 
 void model_leased(struct model *model, struct engine_lease *lease)
@@ -124,11 +137,14 @@ void model_leased(struct model *model, struct engine_lease *lease)
     CLAIM(RULE_ORDER, flight != NULL, "lease %" PRIu64 " is for %s, whose turn it is not", lease->id, lease->provider);
     worker->origin = cold ? ORIGIN_COLD : ORIGIN_WARM;
     judge_lease_times(model, lease, flight, worker);
+    judge_is_wanted(model, flight);
+    model_judge_patience(model, flight);
     model->counted[worker->origin == ORIGIN_COLD ? ENGINE_COUNTER_LEASES_COLD : ENGINE_COUNTER_LEASES_WARM]++;
     model->lease_count = lease->id;
     model->leases_out++;
     worker->lease = lease;
     worker->lease_id = lease->id;
+    worker->granted_ns = model->step.now_ns;
     worker->lease_count++;
     worker->flight = flight;
     if (worker->vague) {
@@ -178,10 +194,19 @@ void model_worker_returned(struct model *model)
     worker->flight = NULL;
     model->leases_out--;
     model->counted[ENGINE_COUNTER_LEASES_RETURNED]++;
-    if (step->end != LEASE_ANSWERED)
+    if (step->end != LEASE_ANSWERED) {
         model->counted[faults[step->end]]++;
+        model->homes[worker->home].troubled = true;
+    }
+    worker->at_fault |= !worker->doomed && (step->end == LEASE_DIED || step->end == LEASE_STRAY);
+    if (step->end == LEASE_ANSWERED) {
+        worker->has_answered = true;
+        model_faults_forgiven(model, worker->home);
+        model_served(model, worker, step->now_ns - worker->granted_ns);
+    }
     if (step->flight != NULL && step->end == LEASE_ANSWERED) {
         model->homes[worker->home].failure[step->flight->provider][step->flight->key].code = STATUS_OK;
+        model_land(model, step->flight);
         model_flight_end(model, step->flight);
     } else if (step->flight != NULL) {
         settle_failure(model, step->flight);
@@ -201,6 +226,28 @@ void model_worker_returned(struct model *model)
     }
 }
 
+/* It could be used, and is ended: for its age, because others need the room more, or as a reserve that nobody needs. */
+static void judge_not_kept(struct model *model, const struct sim_worker *worker)
+{
+    const struct model_home *home = &model->homes[worker->home];
+    uint64_t age_ns = model->step.now_ns - worker->started_ns;
+    uint64_t seen = model->view.counters[ENGINE_COUNTER_YIELDED] - model->before.counters[ENGINE_COUNTER_YIELDED];
+    bool used_up = worker->lease_count >= model->settings.requests_max;
+    bool old = age_ns >= model->tightest.lifetime_ns - model->tightest.lifetime_ns / 10;
+    bool spare = model_waiting_count(home) == 0 && model_live_count(home) > model->tightest.workers_per_home;
+    bool yields = seen > 0 && model_waiting_count(home) > 0 && model_may_yield(model, worker);
+    bool makes_room = model_makes_room(model, worker);
+
+    CLAIM(RULE_TURNS, seen == 0 || yields || model->plan->lazy_drains,
+          "worker %" PRIu64 " was given up for nobody's sake", worker->id);
+    if (model->draining || model->plan->lazy_drains)
+        return;
+    CLAIM(RULE_BOUNDS, used_up || old || spare || yields || makes_room || model->relaxed,
+          "worker %" PRIu64 " was ended, and could have been used", worker->id);
+    if ((used_up || old) && worker->lease_count > 0)
+        model_wish(model, worker->home, spare || yields || makes_room ? WISH_MAYBE : WISH_CERTAIN);
+}
+
 /* A worker has become free: it is leased in the same step, or watched from now on, or ended. */
 void model_freed(struct model *model, const struct actions *actions)
 {
@@ -217,6 +264,7 @@ void model_freed(struct model *model, const struct actions *actions)
               "two idle times of worker %" PRIu64 " cannot be told apart", worker->id);
         worker->turn = actions->idled.turn;
     } else if (worker != NULL && worker->state == SIM_WORKER_IDLE) {
+        judge_not_kept(model, worker);
         model_worker_owe_end(model, worker);
         model_worker_move(model, worker, SIM_WORKER_ENDING, true);
     }

@@ -5,19 +5,58 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void judge_start(const struct model *model, const struct sim_worker *worker, uint32_t uid)
+/* How many workers a home may have: reserves once somebody has waited for long enough.  certain: whoever is first in
+ * turn has; else anybody may have. */
+uint64_t model_room_count(const struct model *model, const struct model_home *home, bool certain)
+{
+    const struct engine_settings *settings = certain ? &model->settings : &model->loosest;
+    uint64_t wait_ns = certain ? settings->reserve_wait_ns : model->tightest.reserve_wait_ns;
+    bool all = home->flights.count > 0, any = false;
+
+    LIST_EACH (node, &home->flights) {
+        const struct model_flight *flight = LIST_OWNER(node, struct model_flight, of_home);
+        bool long_enough = model->step.now_ns - flight->arrived_ns >= wait_ns;
+
+        if (flight->leased)
+            continue;
+        any |= long_enough;
+        if (node == home->flights.first || flight->waiting.previous == NULL)
+            all &= long_enough;
+    }
+    return settings->workers_per_home +
+           (model_waiting_count(home) > 0 && (certain ? all : any) ? settings->reserve_per_home : 0);
+}
+
+/* Starts that a home's callers wait for, and that only the want of room in all delays. */
+uint64_t model_unmet_count(const struct model *model, const struct model_home *home, bool certain)
+{
+    uint64_t waiting_count = model_waiting_count(home), starting_count = home->worker_counts[WORKER_STARTING];
+    uint64_t live_count = model_live_count(home), most = model_room_count(model, home, certain);
+    uint64_t wanted = waiting_count > starting_count ? waiting_count - starting_count : 0;
+    uint64_t room = most > live_count ? most - live_count : 0;
+
+    if (model_is_paused(model, (unsigned)(home - model->homes), !certain))
+        return 0;
+    return wanted < room ? wanted : room;
+}
+
+static void judge_start(struct model *model, struct sim_worker *worker, uint32_t uid)
 {
     const struct model_home *home = &model->homes[worker->home];
     bool for_somebody = false;
 
     CLAIM(RULE_BOUNDS, !model->stopped || worker->vague, "a start after the stop");
-    CLAIM(RULE_BOUNDS, model_live_count(home) <= model->loosest.workers_per_home || model->vague_count > 0,
+    CLAIM(RULE_BOUNDS,
+          model_live_count(home) <= model_room_count(model, home, false) || model->vague_count > 0 ||
+              (model->plan->lazy_drains &&
+               model_live_count(home) <= model->loosest.workers_per_home + model->loosest.reserve_per_home),
           "%" PRIu64 " workers of one home", model_live_count(home));
     if (model->undrained || model->plan->lazy_drains)
         return;
-    CLAIM(RULE_BOUNDS, home->worker_counts[WORKER_STARTING] <= model_waiting_count(home),
-          "%" PRIu64 " starts for %" PRIu64 " that wait", home->worker_counts[WORKER_STARTING],
-          model_waiting_count(home));
+    CLAIM(RULE_PAUSES, !model_is_paused(model, worker->home, true), "a start of %s, which pauses", home->path);
+    model->counted[ENGINE_COUNTER_STARTS_RESERVE] += model_live_count(home) > model->settings.workers_per_home;
+    if (model_start_is_ahead(model, worker))
+        return;
     LIST_EACH (node, &home->flights) {
         const struct model_flight *flight = LIST_OWNER(node, struct model_flight, of_home);
 
@@ -57,12 +96,14 @@ static struct sim_worker *order_pin(struct model *model, const struct engine_ord
     model->vague_count += worker->vague;
     model_worker_move(model, worker, SIM_WORKER_PINNING, false);
     judge_start(model, worker, order->uid);
+    if (model->plan->owned)
+        model_turn(model, worker);
     model->counted[ENGINE_COUNTER_STARTS]++;
     return worker;
 }
 
 /* Ended to make room: some home waits, its own does not, and it is the one that has been idle longest. */
-static bool makes_room(const struct model *model, const struct sim_worker *worker)
+bool model_makes_room(const struct model *model, const struct sim_worker *worker)
 {
     if (model->waiting.count == 0 || model_waiting_count(&model->homes[worker->home]) > 0)
         return false;
@@ -76,11 +117,16 @@ static bool makes_room(const struct model *model, const struct sim_worker *worke
     return true;
 }
 
-/* Why a worker that could be used is ended: age, idleness, or room for a home that waits. */
-static void judge_end(const struct model *model, const struct sim_worker *worker)
+/* Why a worker that could be used is ended: age, idleness, a reserve's, or room for a home that waits. */
+static void judge_end(struct model *model, const struct sim_worker *worker)
 {
     const struct model_home *home = &model->homes[worker->home];
     uint64_t now_ns = model->step.now_ns, age_ns = now_ns - worker->started_ns;
+    bool idled_out = now_ns - worker->idle_since_ns >= model->tightest.idle_ns_max;
+    bool old = age_ns >= model->tightest.lifetime_ns - model->tightest.lifetime_ns / 10;
+    bool used_up = worker->lease_count >= model->tightest.requests_max;
+    bool spare = model_waiting_count(home) == 0 && model_live_count(home) > model->tightest.workers_per_home;
+    bool makes_room = model_makes_room(model, worker), yields;
 
     if (model->draining || worker->vague || model->plan->lazy_drains)
         return;
@@ -91,11 +137,13 @@ static void judge_end(const struct model *model, const struct sim_worker *worker
     }
     CLAIM(RULE_BOUNDS, worker->state == SIM_WORKER_IDLE, "worker %" PRIu64 " was ended in state %d", worker->id,
           worker->state);
-    CLAIM(RULE_BOUNDS,
-          now_ns - worker->idle_since_ns >= model->tightest.idle_ns_max ||
-              age_ns >= model->tightest.lifetime_ns - model->tightest.lifetime_ns / 10 ||
-              worker->lease_count >= model->tightest.requests_max || makes_room(model, worker),
+    /* Beside a caller who waits for a fresh one it may have been idle, and another home may need it more than the next. */
+    yields = model->view.counters[ENGINE_COUNTER_YIELDED] > model->before.counters[ENGINE_COUNTER_YIELDED] &&
+             model_may_yield(model, worker);
+    CLAIM(RULE_BOUNDS, idled_out || old || used_up || spare || makes_room || yields,
           "idle worker %" PRIu64 " was ended without a reason", worker->id);
+    if ((old || used_up) && worker->lease_count > 0)
+        model_wish(model, worker->home, idled_out || spare || makes_room || yields ? WISH_MAYBE : WISH_CERTAIN);
 }
 
 static void order_end(struct model *model, struct sim_worker *worker, const struct engine_order *order)
@@ -208,7 +256,7 @@ static void give_up_freshness(struct model *model)
 
 /* Nobody waits beside a free worker, or beside room for one; where room is made by ending an idle worker, it is made.
  */
-static void judge_no_needless_wait(const struct model *model)
+static uint64_t judge_no_needless_wait(const struct model *model)
 {
     uint64_t unmet_count = 0;
     const uint64_t *counts = model->worker_counts;
@@ -216,52 +264,78 @@ static void judge_no_needless_wait(const struct model *model)
 
     LIST_EACH (node, &model->waiting) {
         const struct model_home *home = LIST_OWNER(node, struct model_home, waiting);
-        uint64_t waiting_count = model_waiting_count(home), starting_count = home->worker_counts[WORKER_STARTING];
-        uint64_t live_count = model_live_count(home), most = model->settings.workers_per_home;
-        uint64_t wanted = waiting_count > starting_count ? waiting_count - starting_count : 0;
-        uint64_t room = most > live_count ? most - live_count : 0;
-
         CLAIM(RULE_BOUNDS, home->worker_counts[WORKER_IDLE] == 0 || only_fresh_will_do(model, home),
-              "%" PRIu64 " wait in %s beside an idle worker", waiting_count, home->path);
-        unmet_count += wanted < room ? wanted : room;
+              "%" PRIu64 " wait in %s beside an idle worker", model_waiting_count(home), home->path);
+        unmet_count += model_unmet_count(model, home, true);
         expendable_count -= home->worker_counts[WORKER_IDLE];
     }
-    if (unmet_count == 0 || model->relaxed)
-        return;
+    /* What is due at this very moment is done when the engine is told the time, which is next. */
+    if (unmet_count == 0 || model->relaxed || engine_next_ns(model->engine) <= model->step.now_ns)
+        return unmet_count;
     CLAIM(RULE_BOUNDS, model_worker_total(&model->view) >= model->settings.workers_max,
           "%" PRIu64 " wait for a start, and there is room for it", unmet_count);
     CLAIM(RULE_BOUNDS, expendable_count == 0 || counts[WORKER_ENDING] >= unmet_count || model->limbo_count > 0,
           "%" PRIu64 " wait for a start, %" PRIu64 " idle workers are not ended for them", unmet_count,
           expendable_count);
+    return unmet_count;
 }
 
-/* Probes for which no worker is being started, of those that wait in their turn: re-runs may exceed the bounds. */
-static uint64_t queued_count(const struct model_home *home)
+/* A reserve is ended as soon as nobody needs it. */
+static void judge_reserves(const struct model *model)
 {
-    uint64_t starting_count = home->worker_counts[WORKER_STARTING];
+    const struct sim_worker *worker = model->step.worker;
+    const struct model_home *home;
 
-    return home->queue.count > starting_count ? home->queue.count - starting_count : 0;
-}
-
-/* Taken into the queue only below its bounds.  Workers that are ending make room for as many more. */
-static void judge_queue(const struct model *model)
-{
-    const struct model_home *home = &model->homes[model->step.call->home];
-    uint64_t coming = model->worker_counts[WORKER_ENDING], all_count = 0;
-
-    if (queued_count(home) == 0)
+    if (worker == NULL || model->relaxed || model->limbo_count > 0)
         return;
-    LIST_EACH (node, &model->waiting)
-        all_count += queued_count(LIST_OWNER(node, struct model_home, waiting));
-    CLAIM(RULE_BOUNDS, queued_count(home) <= model->settings.queue_per_home + coming,
-          "%" PRIu64 " wait in one home's queue of %" PRIu64, queued_count(home), model->settings.queue_per_home);
-    /* Where room is being made, it need not have come by way of the queue, in which others may be beyond the bound. */
-    CLAIM(RULE_BOUNDS, coming > 0 || all_count <= model->settings.queue_max, "%" PRIu64 " wait in queues of %" PRIu64,
-          all_count, model->settings.queue_max);
+    home = &model->homes[worker->home];
+    CLAIM(RULE_BOUNDS,
+          model_waiting_count(home) > 0 || home->worker_counts[WORKER_IDLE] == 0 ||
+              model_live_count(home) <= model->settings.workers_per_home,
+          "%" PRIu64 " workers of %s, and nobody waits", model_live_count(home), home->path);
+}
+
+/* The arrival of whoever is first in turn; where some are run again, that may be one of two. */
+static uint64_t last_head_ns(const struct model_home *home)
+{
+    const struct list_node *heads[] = {home->ahead.first, home->queue.first};
+    uint64_t last_ns = 0;
+
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        if (heads[i] != NULL && LIST_OWNER(heads[i], struct model_flight, waiting)->arrived_ns > last_ns)
+            last_ns = LIST_OWNER(heads[i], struct model_flight, waiting)->arrived_ns;
+    return last_ns;
+}
+
+/* Where time alone brings a start, the engine has asked to be told when. */
+static void judge_alarm(const struct model *model)
+{
+    uint64_t now_ns = model->step.now_ns, next_ns = engine_next_ns(model->engine);
+    bool room = model_worker_total(&model->view) < model->settings.workers_max;
+
+    if (model->relaxed || model->draining || !room)
+        return;
+    LIST_EACH (node, &model->waiting) {
+        const struct model_home *home = LIST_OWNER(node, struct model_home, waiting);
+        uint64_t live_count = model_live_count(home), waiting_count = model_waiting_count(home);
+        uint64_t most = model->settings.workers_per_home, due_ns = UINT64_MAX;
+
+        if (waiting_count <= home->worker_counts[WORKER_STARTING])
+            continue;
+        if (live_count < most && now_ns < home->paused_ns.least)
+            due_ns = home->paused_ns.least == home->paused_ns.most ? home->paused_ns.most : UINT64_MAX;
+        else if (live_count >= most && live_count < most + model->settings.reserve_per_home &&
+                 home->paused_ns.most <= now_ns)
+            due_ns = last_head_ns(home) + model->settings.reserve_wait_ns;
+        CLAIM(RULE_TIME, due_ns <= now_ns || next_ns <= due_ns,
+              "a start of %s is due in %" PRIu64 " ns, and nobody is called", home->path, due_ns - now_ns);
+    }
 }
 
 void model_settle_workers(struct model *model)
 {
+    uint64_t unmet_count;
+
     /* A start that is taken back from the outbox is seen by nobody. */
     CLAIM(RULE_COUNTERS,
           model->view.counters[ENGINE_COUNTER_STARTS] == model->counted[ENGINE_COUNTER_STARTS] ||
@@ -273,8 +347,15 @@ void model_settle_workers(struct model *model)
     judge_counts(model);
     if (model->vague_count > 0)
         return;
-    judge_no_needless_wait(model);
+    unmet_count = judge_no_needless_wait(model);
+    if (!model->plan->lazy_drains) {
+        model_judge_wishes(model, unmet_count);
+        model_judge_turns(model);
+        model_judge_pauses(model);
+        judge_reserves(model);
+        judge_alarm(model);
+    }
     give_up_freshness(model);
     if (model->step.kind == STEP_PROBE && model->step.boarded_anew)
-        judge_queue(model);
+        model_judge_admission(model);
 }

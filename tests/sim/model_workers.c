@@ -36,6 +36,11 @@ static enum worker_state state_seen(const struct sim_worker *worker)
     return WORKER_STATE_COUNT;
 }
 
+static bool is_live(enum worker_state state)
+{
+    return state == WORKER_STARTING || state == WORKER_IDLE || state == WORKER_LEASED;
+}
+
 /* The only writer of state and doomed, so that the sums are right. */
 void model_worker_move(struct model *model, struct sim_worker *worker, enum sim_worker_state next, bool doomed)
 {
@@ -49,6 +54,10 @@ void model_worker_move(struct model *model, struct sim_worker *worker, enum sim_
         model->worker_counts[before]--;
         home->worker_counts[before]--;
     }
+    if (model->plan->owned)
+        model->uids[plan_owner(model->plan, worker->home)].live_count += (uint64_t)is_live(after) - is_live(before);
+    if (after != WORKER_STARTING)
+        model_not_ahead(model, worker);
     if (after < WORKER_STATE_COUNT) {
         model->worker_counts[after]++;
         home->worker_counts[after]++;
@@ -56,6 +65,7 @@ void model_worker_move(struct model *model, struct sim_worker *worker, enum sim_
         list_remove(&worker->node);
         model->vague_count -= worker->vague;
         worker->vague = false;
+        model_home_left(home);
     }
 }
 
@@ -85,7 +95,9 @@ void model_worker_pinned(struct model *model)
     const struct model_home *home = &model->homes[worker->home];
 
     if (step->taken) {
-        CLAIM(RULE_BOUNDS, model->vague_count > 0 || home->worker_counts[WORKER_STARTING] <= model_waiting_count(home),
+        CLAIM(RULE_BOUNDS,
+              model->vague_count > 0 || model->plan->lazy_drains || worker->ahead ||
+                  home->worker_counts[WORKER_STARTING] <= model_waiting_count(home) + home->ahead_count,
               "worker %" PRIu64 " is started though nobody waits for it", worker->id);
         CLAIM(RULE_FENCES, !worker->doomed, "worker %" PRIu64 " is started though it is not wanted any more",
               worker->id);
@@ -118,6 +130,9 @@ void model_worker_gone(struct model *model)
     struct sim_worker *worker = model->step.worker;
 
     model->step.start_failed = worker->up_ns == 0 && !worker->doomed;
+    worker->at_fault |= !worker->doomed && worker->state != SIM_WORKER_ENDING;
+    model->homes[worker->home].troubled |= worker->at_fault;
+    model_fault(model, worker);
     worker->told_gone = true;
     if (worker->state == SIM_WORKER_LEASED) {
         model->limbo_count++;
@@ -136,6 +151,7 @@ void model_worker_spoke(struct model *model)
     /* Of an idle time before its last lease: that is settled. */
     if (worker->state != SIM_WORKER_IDLE || model->step.turn != worker->turn)
         return;
+    worker->at_fault = true;
     model_worker_owe_end(model, worker);
     model_worker_move(model, worker, SIM_WORKER_ENDING, true);
 }

@@ -11,6 +11,7 @@
 enum event_kind {
     EVENT_ARRIVAL,       /* somebody calls */
     EVENT_ECHO,          /* a question is put again, to the nanosecond at which what was told runs out */
+    EVENT_CROWD,         /* a client of a crowded world calls again */
     EVENT_FOLLOW,        /* who invalidated a home asks for something newer than that */
     EVENT_RESOLVED,      /* a parked call's home is known */
     EVENT_DEPARTURE,     /* a client closes its connection */
@@ -27,6 +28,7 @@ enum event_kind {
     EVENT_NEWS_DRAIN,    /* the publisher takes the news out */
     EVENT_CUSTODIAN_DIES,
     EVENT_SETTINGS,
+    EVENT_JUMP, /* time goes on, and nothing else does */
     EVENT_TICK, /* time is told though nothing is due */
     EVENT_END,  /* the daemon ends */
     EVENT_KIND_COUNT

@@ -21,8 +21,9 @@ static struct {
 
 static const char *const rule_names[RULE_COUNT] = {
     [RULE_NONE] = "none",     [RULE_LEASES] = "leases",     [RULE_FENCES] = "fences",
-    [RULE_KEYS] = "keys",     [RULE_CALLS] = "calls",       [RULE_BOUNDS] = "bounds",
-    [RULE_ORDER] = "order",   [RULE_NEWS] = "news",         [RULE_COUNTERS] = "counters",
+    [RULE_KEYS] = "keys",     [RULE_CALLS] = "calls",       [RULE_GOOD] = "good",
+    [RULE_BOUNDS] = "bounds", [RULE_ORDER] = "order",       [RULE_TURNS] = "turns",
+    [RULE_PAUSES] = "pauses", [RULE_NEWS] = "news",         [RULE_COUNTERS] = "counters",
     [RULE_TIME] = "time",     [RULE_QUIESCED] = "quiesced", [RULE_LIVENESS] = "liveness",
     [RULE_MEMORY] = "memory", [RULE_INTERNAL] = "internal",
 };

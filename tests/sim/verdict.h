@@ -21,8 +21,11 @@ enum rule {
     RULE_FENCES,   /* nothing older than an invalidation is decided, cached, joined or leased after it */
     RULE_KEYS,     /* no answer of another home, provider or key */
     RULE_CALLS,    /* every call given back once, in time, with a code that is allowed */
+    RULE_GOOD,     /* the last good answer, where it is owed and nowhere else */
     RULE_BOUNDS,   /* workers, queues and cache within their limits; no start without need, no need without start */
     RULE_ORDER,    /* first come first served; re-runs ahead */
+    RULE_TURNS,    /* between uids, and between the homes of one: nobody waits for more than the turns ahead */
+    RULE_PAUSES,   /* no start of a home that pauses, and no pause without cause */
     RULE_NEWS,     /* events dense, in order, before the answer to their cause */
     RULE_COUNTERS, /* what the engine says of itself agrees with what was seen */
     RULE_TIME,     /* what is due is done when the engine said it would be */

@@ -63,7 +63,7 @@ static void take_step(struct world *world, const struct model_step *step, struct
                          actions);
         break;
     case STEP_GONE:
-        engine_worker_gone(engine, now_ns, worker->id, &cause, actions);
+        engine_worker_gone(engine, now_ns, worker->id, step->blame, &cause, actions);
         break;
     case STEP_SPOKE:
         engine_worker_spoke(engine, now_ns, worker->id, step->turn, actions);
@@ -209,6 +209,15 @@ static void settings_change(struct world *world)
     world_step(world, &(struct model_step){.kind = STEP_SETTINGS});
 }
 
+/* Whatever was due meanwhile happens late, and all at once. */
+static void jump(struct world *world)
+{
+    static const struct plan_range far = {NS_PER_MS, 3600 * NS_PER_S};
+
+    world->now_ns += random_spread(&world->random, far.first_ns, far.last_ns);
+    TRACE("%12.6f time has jumped", (double)world->now_ns / 1e9);
+}
+
 /* Drain or stop, and some calls more that must be refused. */
 static void end(struct world *world)
 {
@@ -229,6 +238,7 @@ static void happen(struct world *world, const struct event *event)
     switch (event->kind) {
     case EVENT_ARRIVAL:
     case EVENT_ECHO:
+    case EVENT_CROWD:
     case EVENT_FOLLOW:
     case EVENT_RESOLVED:
     case EVENT_DEPARTURE:
@@ -245,6 +255,9 @@ static void happen(struct world *world, const struct event *event)
     case EVENT_SETTINGS:
         settings_change(world);
         break;
+    case EVENT_JUMP:
+        jump(world);
+        break;
     case EVENT_TICK:
         world_step(world, &(struct model_step){.kind = STEP_TIME});
         break;
@@ -260,7 +273,8 @@ static void happen(struct world *world, const struct event *event)
 /* The end is told once nobody calls any more; in a calm world, once everybody has been served. */
 static void see_to_the_end(struct world *world)
 {
-    struct plan_range wait = {0, RANDOM_PICK(&world->random, NS_PER_MS, NS_PER_S, 400 * NS_PER_S)};
+    struct plan_range wait = {
+        0, RANDOM_PICK(&world->random, NS_PER_MS, NS_PER_S, 400 * NS_PER_S, world->plan.silence.last_ns)};
 
     world->finished = false;
     world_schedule(world, world_later(world, wait), EVENT_END, NULL, 0);
@@ -289,7 +303,7 @@ static bool advance(struct world *world)
         return true;
     }
     timeline_take(&world->timeline, &event);
-    world->now_ns = event.due_ns;
+    world->now_ns = event.due_ns > world->now_ns ? event.due_ns : world->now_ns;
     happen(world, &event);
     return true;
 }
@@ -345,7 +359,7 @@ static void trace_settings(const struct world *world)
           settings->requests_max);
 }
 
-void world_run(uint64_t seed, struct world_totals *totals)
+void world_run(uint64_t seed, const struct knobs *knobs, struct world_totals *totals)
 {
     struct world *world = calloc(1, sizeof *world);
     int64_t blocks_before = memory_block_count() - 1;
@@ -358,6 +372,7 @@ void world_run(uint64_t seed, struct world_totals *totals)
     (void)memory_unwatch(); /* a run before this one may have ended within a step */
     random_seed(&world->random, seed);
     plan_draw(&world->plan, &world->random);
+    knobs_apply(knobs, &world->plan);
     world->now_ns = started_ns = random_spread(&world->random, NS_PER_S, 1000000 * NS_PER_S);
     trace_settings(world);
     create_engine(world);
@@ -365,6 +380,8 @@ void world_run(uint64_t seed, struct world_totals *totals)
     custodian_init(world);
     for (unsigned i = 0; i < world->plan.settings_change_count; i++)
         world_schedule(world, world_later(world, (struct plan_range){0, 20 * NS_PER_S}), EVENT_SETTINGS, NULL, 0);
+    for (unsigned i = 0; i < world->plan.jump_count; i++)
+        world_schedule(world, world_later(world, (struct plan_range){0, 20 * NS_PER_S}), EVENT_JUMP, NULL, 0);
     play(world);
     end_engine(world);
     totals->steps += world->step_count;

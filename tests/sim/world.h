@@ -2,13 +2,14 @@
  * shell that carries out what the engine asks for.
  *
  * world.c steps the engine and carries actions out      clients.c    who calls, leaves, and what they ask
- *                                                       custodian.c  starts, ends, answers and failures of workers
+ * crowd.c    one uid calls without end                  custodian.c  starts, ends, answers and failures of workers
  *
  * All that happens is an event on the timeline or a step that the engine asked for (engine_next_ns); the judge is told
  * of each.  Ownership: calls and workers live until the world ends, so that a late word about one finds its memory. */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
 
+#include "tests/sim/knobs.h"
 #include "tests/sim/model.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/random.h"
@@ -47,6 +48,7 @@ struct world {
     struct fence seen[PLAN_HOME_COUNT_MAX]; /* the newest fence that clients were told */
 
     /* custodian.c */
+    enum account_status moods[PLAN_HOME_COUNT_MAX][PLAN_PROVIDER_COUNT_MAX][PLAN_KEY_COUNT_MAX];
     struct world_order *orders, *orders_last;
     uint64_t order_ready_ns;
     int descriptor_count;
@@ -60,8 +62,9 @@ struct world_totals {
     uint64_t virtual_ns;
 };
 
-/* Plays one seed to its end; a broken claim leaves by verdict's jump.  Totals are added to. */
-void world_run(uint64_t seed, struct world_totals *totals);
+/* Plays one seed to its end, its world turned down by `knobs`; a broken claim leaves by verdict's jump.  Totals are
+ * added to. */
+void world_run(uint64_t seed, const struct knobs *knobs, struct world_totals *totals);
 
 /* ---- between its parts ---- */
 
@@ -72,6 +75,11 @@ uint64_t world_later(struct world *world, struct plan_range range); /* a moment 
 void clients_init(struct world *world);
 void clients_event(struct world *world, const struct event *event);
 void clients_answered(struct world *world, struct sim_call *call); /* it is theirs again */
+void clients_ask(struct world *world, unsigned home);              /* something of this home */
+
+void crowd_init(struct world *world);
+void crowd_event(struct world *world, uint32_t uid);
+void crowd_answered(struct world *world, const struct sim_call *call);
 
 void custodian_init(struct world *world);
 void custodian_fini(struct world *world);

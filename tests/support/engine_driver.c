@@ -172,6 +172,7 @@ struct engine_call *driver_prepare(struct driver *driver, struct ask ask)
         secret_fingerprint(&(struct fingerprint_key){{1}}, ask.key, strlen(ask.key), &call->probe.fingerprint);
     }
     call->probe.refresh = ask.refresh;
+    call->probe.accept_stale = ask.accept_stale;
     call->probe.age_ns_max = ask.age_ns_max;
     call->probe.at_least = ask.at_least;
     return call;
@@ -208,6 +209,7 @@ struct engine_call *driver_invalidate(struct driver *driver, struct void_order o
     struct engine_call *call = new_call(driver, ENGINE_CALL_INVALIDATE, order.patience_ns);
     struct actions actions = ACTIONS_EMPTY;
 
+    call->uid = order.uid;
     snprintf(call->provider, sizeof call->provider, "%s", order.provider == NULL ? "" : order.provider);
     call->invalidate.quiesced = order.quiesced;
     call->invalidate.known_only = order.known_only;
@@ -283,14 +285,19 @@ void driver_up(struct driver *driver, uint64_t worker_id)
     take_in(driver, &actions);
 }
 
-void driver_gone(struct driver *driver, uint64_t worker_id)
+void driver_gone_for(struct driver *driver, uint64_t worker_id, enum engine_blame blame, const char *why)
 {
     struct actions actions = ACTIONS_EMPTY;
-    struct status cause = status_make(STATUS_UNAVAILABLE, "exit status 1");
+    struct status cause = status_make(STATUS_UNAVAILABLE, "%s", why);
 
     step_begins(driver);
-    engine_worker_gone(driver->engine, driver->now_ns, worker_id, &cause, &actions);
+    engine_worker_gone(driver->engine, driver->now_ns, worker_id, blame, &cause, &actions);
     take_in(driver, &actions);
+}
+
+void driver_gone(struct driver *driver, uint64_t worker_id)
+{
+    driver_gone_for(driver, worker_id, ENGINE_BLAME_WORKER, "exit status 1");
 }
 
 void driver_spoke(struct driver *driver, uint64_t worker_id)
@@ -315,13 +322,21 @@ static void come_back(struct driver *driver, uint64_t worker_id, const struct le
     take_in(driver, &actions);
 }
 
-void driver_answer_as(struct driver *driver, uint64_t worker_id, enum account_status account, size_t size)
+void driver_reply(struct driver *driver, uint64_t worker_id, struct reply reply)
 {
-    struct answer *answer = answer_create(size);
+    struct answer *answer = answer_create(reply.size == 0 ? ANSWER_SIZE : reply.size);
 
     ck_assert_ptr_nonnull(answer);
-    answer->account = account;
+    answer->account = reply.account;
+    answer->figures = reply.figures;
+    answer->retry_ns = reply.retry_ns;
+    answer->interval_ns_min = reply.interval_ns_min;
     come_back(driver, worker_id, &(struct lease_outcome){.end = LEASE_ANSWERED, .answer = answer});
+}
+
+void driver_answer_as(struct driver *driver, uint64_t worker_id, enum account_status account, size_t size)
+{
+    driver_reply(driver, worker_id, (struct reply){.account = account, .size = size});
 }
 
 void driver_answer(struct driver *driver, uint64_t worker_id)
@@ -333,6 +348,19 @@ void driver_return(struct driver *driver, uint64_t worker_id, enum lease_end end
 {
     come_back(driver, worker_id,
               &(struct lease_outcome){.end = end, .status = status_make(STATUS_INTERNAL, "end %d", end)});
+}
+
+struct engine_call *driver_ask_and_reply(struct driver *driver, struct ask ask, struct reply reply)
+{
+    size_t leases_before = driver->lease_count;
+    struct engine_call *call = driver_ask(driver, ask);
+
+    ck_assert_msg(!driver_is_back(driver, call), "nobody was asked");
+    if (driver->lease_count == leases_before)
+        driver_up(driver, driver->pinned_count);
+    driver_reply(driver, driver->leases[leases_before]->worker_id, reply);
+    ck_assert_int_eq(driver_code(driver, call), STATUS_OK);
+    return call;
 }
 
 uint64_t driver_warm(struct driver *driver, const char *home)
@@ -407,6 +435,22 @@ struct engine_view driver_view(const struct driver *driver)
     return view;
 }
 
+const struct engine_home_view *driver_view_home(const struct driver *driver, const char *home)
+{
+    static struct engine_home_view view;
+    static char after[sizeof view.home];
+    bool more;
+
+    after[0] = '\0';
+    while (engine_look_homes(driver->engine, driver->now_ns, after, &view, 1, &more) == 1) {
+        if (strcmp(view.home, home) == 0)
+            return &view;
+        memcpy(after, view.home, sizeof after);
+    }
+    ck_abort_msg("home %s is not known", home);
+    return NULL;
+}
+
 /* What must add up whatever a test did. */
 static void check_sums(const struct driver *driver)
 {
@@ -420,7 +464,7 @@ static void check_sums(const struct driver *driver)
     ck_assert_uint_eq(counters[ENGINE_COUNTER_PROBES],
                       counters[ENGINE_COUNTER_ANSWERED_CACHED] + counters[ENGINE_COUNTER_ANSWERED_JOINED] +
                           counters[ENGINE_COUNTER_ANSWERED_WARM] + counters[ENGINE_COUNTER_ANSWERED_COLD] +
-                          counters[ENGINE_COUNTER_FAILED] + view.aboard);
+                          counters[ENGINE_COUNTER_ANSWERED_STALE] + counters[ENGINE_COUNTER_FAILED] + view.aboard);
 }
 
 void driver_destroy(struct driver *driver)
@@ -438,6 +482,7 @@ void driver_destroy(struct driver *driver)
     for (size_t i = 0; i < driver->call_count; i++) {
         ck_assert_msg(driver->back[i], "call %zu was never given back", i);
         answer_release(driver->calls[i].result.answer);
+        answer_release(driver->calls[i].result.last_good);
     }
     engine_destroy(driver->engine);
     free(driver);

@@ -25,7 +25,7 @@
 enum {
     DRIVER_CALL_COUNT_MAX = 2048,
     DRIVER_WORKER_COUNT_MAX = 512, /* ids from 1 */
-    DRIVER_NEWS_COUNT_MAX = 64,
+    DRIVER_NEWS_COUNT_MAX = 256,
     DRIVER_EPOCH = 0xe1
 };
 
@@ -83,7 +83,7 @@ void driver_destroy(struct driver *driver);
 struct ask {
     const char *home, *provider, *key; /* NULL: "/h", "openrouter", what the home holds */
     uint32_t uid;
-    bool refresh;
+    bool refresh, accept_stale;
     uint64_t age_ns_max;
     struct fence at_least;
     uint64_t patience_ns; /* to the deadline; 0: 35 s */
@@ -98,6 +98,7 @@ void driver_park(struct driver *driver, struct engine_call *call);
 struct void_order {
     const char *home;     /* NULL: every home */
     const char *provider; /* NULL: all */
+    uint32_t uid;
     bool quiesced, known_only;
     uint64_t new_epoch;
     uint64_t patience_ns; /* 0: 35 s */
@@ -112,13 +113,26 @@ enum status_code driver_code(const struct driver *driver, const struct engine_ca
 /* Workers, by id.  driver_up: whatever is missing until it is up. */
 bool driver_pinned(struct driver *driver, uint64_t worker_id);
 void driver_up(struct driver *driver, uint64_t worker_id);
-void driver_gone(struct driver *driver, uint64_t worker_id);
+void driver_gone(struct driver *driver, uint64_t worker_id); /* "exit status 1", the worker's own fault */
+void driver_gone_for(struct driver *driver, uint64_t worker_id, enum engine_blame blame, const char *why);
 void driver_spoke(struct driver *driver, uint64_t worker_id);
 
-/* Its lease comes back: with an answer of this account status, or with this end. */
+/* What a worker found out; what is left out is not there. */
+struct reply {
+    enum account_status account;
+    bool figures;
+    uint64_t retry_ns, interval_ns_min;
+    size_t size; /* 0: 100 bytes */
+};
+
+/* Its lease comes back: with this answer, or with this end.  driver_answer: OK, without figures. */
+void driver_reply(struct driver *driver, uint64_t worker_id, struct reply reply);
 void driver_answer(struct driver *driver, uint64_t worker_id);
 void driver_answer_as(struct driver *driver, uint64_t worker_id, enum account_status account, size_t size);
 void driver_return(struct driver *driver, uint64_t worker_id, enum lease_end end);
+
+/* The same call, leased to an idle worker or a new one and answered with this: out of the cache, it must not be. */
+struct engine_call *driver_ask_and_reply(struct driver *driver, struct ask ask, struct reply reply);
 
 /* An idle worker for this home: asks with a key of its own, and answers.  Its id. */
 uint64_t driver_warm(struct driver *driver, const char *home);
@@ -136,5 +150,6 @@ bool driver_take_news(struct driver *driver);
 /* What the engine says of itself. */
 uint64_t driver_counter(const struct driver *driver, enum engine_counter counter);
 struct engine_view driver_view(const struct driver *driver);
+const struct engine_home_view *driver_view_home(const struct driver *driver, const char *home); /* until the next one */
 
 #endif

@@ -419,6 +419,17 @@ START_TEST(a_failure_older_than_at_least_or_the_epoch_is_not_repeated)
 }
 END_TEST
 
+START_TEST(a_failure_of_before_a_new_epoch_is_not_repeated)
+{
+    struct driver *driver = driver_create(&driver_settings);
+
+    let_fail(driver, NULL);
+    driver_invalidate(driver, (struct void_order){.new_epoch = 7});
+    ck_assert(!driver_is_back(driver, driver_ask(driver, (struct ask){0})));
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(there_are_never_more_failures_than_there_may_be_answers)
 {
     struct engine_settings settings = driver_settings;
@@ -492,6 +503,7 @@ static Suite *make_suite(void)
     tcase_add_test(failures, a_failure_replaces_no_cached_answer);
     tcase_add_test(failures, a_failure_concerns_its_key_alone_and_goes_by_time);
     tcase_add_test(failures, a_failure_older_than_at_least_or_the_epoch_is_not_repeated);
+    tcase_add_test(failures, a_failure_of_before_a_new_epoch_is_not_repeated);
     tcase_add_test(failures, there_are_never_more_failures_than_there_may_be_answers);
     tcase_add_test(failures, without_a_failure_ttl_nothing_is_remembered);
     suite_add_tcase(suite, answers);

@@ -542,6 +542,20 @@ START_TEST(quiesced_calls_are_late_each_in_its_time)
 }
 END_TEST
 
+START_TEST(quiesced_is_late_in_its_time_beside_probes_that_have_more)
+{
+    struct driver *driver = driver_create(&driver_settings);
+    struct engine_call *probe = driver_ask(driver, (struct ask){0}), *call;
+
+    driver_up(driver, 1);
+    call = driver_invalidate(driver, (struct void_order){.home = "/h", .quiesced = true, .patience_ns = NS_PER_S});
+    driver_wait(driver, NS_PER_S);
+    ck_assert_int_eq(driver_code(driver, call), STATUS_DEADLINE_EXCEEDED);
+    ck_assert(!driver_is_back(driver, probe));
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(quiesced_for_every_home_waits_for_every_older_worker)
 {
     struct driver *driver = driver_create(&driver_settings);
@@ -609,6 +623,7 @@ static Suite *make_suite(void)
     tcase_add_test(quiesced, quiesced_past_its_deadline_says_how_many_are_left_and_the_fence_stands);
     tcase_add_test(quiesced, quiesced_calls_are_answered_each_for_the_workers_before_it);
     tcase_add_test(quiesced, quiesced_calls_are_late_each_in_its_time);
+    tcase_add_test(quiesced, quiesced_is_late_in_its_time_beside_probes_that_have_more);
     tcase_add_test(quiesced, quiesced_for_every_home_waits_for_every_older_worker);
     tcase_add_test(quiesced, quiesced_whose_client_leaves_is_given_back_and_the_fence_stands);
     suite_add_tcase(suite, answers);

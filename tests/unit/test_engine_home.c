@@ -2,6 +2,8 @@
 #include "tests/support/check_main.h"
 #include "tests/support/engine_driver.h"
 
+#include <stdio.h>
+
 START_TEST(an_untouched_home_is_at_generation_1)
 {
     struct driver *driver = driver_create(&driver_settings);
@@ -145,6 +147,28 @@ START_TEST(a_new_epoch_lets_homes_be_forgotten_that_were_changed_before_it)
 }
 END_TEST
 
+START_TEST(a_new_epoch_lets_any_number_of_homes_be_forgotten)
+{
+    enum { HOME_COUNT = 100 };
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+    char home[16];
+
+    settings.homes_max = HOME_COUNT;
+    driver = driver_create(&settings);
+    for (int i = 0; i < 2 * HOME_COUNT; i++) {
+        if (i == HOME_COUNT)
+            driver_invalidate(driver, (struct void_order){.new_epoch = 7});
+        snprintf(home, sizeof home, "/%d", i);
+        ck_assert_int_eq(driver_code(driver, driver_invalidate(driver, (struct void_order){.home = home})), STATUS_OK);
+    }
+    ck_assert_uint_eq(driver_view(driver).homes, HOME_COUNT);
+    ck_assert_int_eq(driver_code(driver, driver_invalidate(driver, (struct void_order){.home = "/more"})),
+                     STATUS_RESOURCE_EXHAUSTED);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(a_home_in_use_is_not_forgotten_by_a_new_epoch)
 {
     struct engine_settings settings = driver_settings;
@@ -203,6 +227,27 @@ START_TEST(at_least_of_the_future_or_of_another_epoch_is_a_failed_precondition)
 }
 END_TEST
 
+START_TEST(a_home_with_nothing_but_answers_of_an_older_epoch_makes_place)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+    struct engine_call *call;
+
+    settings.homes_max = 1;
+    settings.idle_ns_max = NS_PER_S;
+    driver = driver_create(&settings);
+    driver_ask(driver, (struct ask){.home = "/h/1"});
+    driver_up(driver, 1);
+    driver_answer(driver, 1);
+    driver_invalidate(driver, (struct void_order){.new_epoch = 7});
+    driver_gone(driver, 1);
+    call = driver_ask(driver, (struct ask){.home = "/h/2"});
+    ck_assert(!driver_is_back(driver, call)); /* taken in */
+    ck_assert_uint_eq(driver_view(driver).homes, 1);
+    driver_destroy(driver);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("engine_home");
@@ -217,7 +262,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_home_of_which_nothing_is_known_but_generation_1_makes_place_for_another);
     tcase_add_test(tests, a_home_that_was_changed_is_not_forgotten_for_another);
     tcase_add_test(tests, a_new_epoch_lets_homes_be_forgotten_that_were_changed_before_it);
+    tcase_add_test(tests, a_new_epoch_lets_any_number_of_homes_be_forgotten);
     tcase_add_test(tests, a_home_in_use_is_not_forgotten_by_a_new_epoch);
+    tcase_add_test(tests, a_home_with_nothing_but_answers_of_an_older_epoch_makes_place);
     tcase_add_test(tests, a_home_named_by_an_event_still_to_come_out_is_not_forgotten);
     tcase_add_test(tests, at_least_of_the_future_or_of_another_epoch_is_a_failed_precondition);
     suite_add_tcase(suite, tests);

@@ -97,6 +97,24 @@ START_TEST(workers_are_shown_by_id_with_what_they_ask)
 }
 END_TEST
 
+START_TEST(a_draining_worker_is_shown_with_the_lease_that_nobody_hears)
+{
+    struct driver *driver = driver_create(&driver_settings);
+    bool more;
+
+    driver_ask(driver, (struct ask){.provider = "anthropic"});
+    driver_up(driver, 1);
+    driver_invalidate(driver, (struct void_order){.home = "/h"});
+    engine_look_workers(driver->engine, driver->now_ns, "", 0, workers, VIEW_COUNT, &more);
+    ck_assert_int_eq(workers[0].state, WORKER_DRAINING);
+    ck_assert_uint_eq(workers[0].generation, 1);
+    ck_assert_uint_eq(workers[0].lease_id, 1);
+    ck_assert_str_eq(workers[0].provider, "anthropic");
+    ck_assert_uint_eq(workers[0].callers, 0);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(workers_are_shown_of_one_home_behind_an_id_as_many_as_fit)
 {
     struct driver *driver = driver_create(&driver_settings);
@@ -163,6 +181,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, homes_are_shown_by_path_page_by_page);
     tcase_add_test(tests, a_home_shows_workers_waiters_and_answers);
     tcase_add_test(tests, workers_are_shown_by_id_with_what_they_ask);
+    tcase_add_test(tests, a_draining_worker_is_shown_with_the_lease_that_nobody_hears);
     tcase_add_test(tests, workers_are_shown_of_one_home_behind_an_id_as_many_as_fit);
     tcase_add_test(tests, heads_are_the_homes_that_moved_lately_latest_first);
     tcase_add_test(tests, every_counter_has_a_name_of_its_own);

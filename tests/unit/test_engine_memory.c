@@ -124,6 +124,38 @@ START_TEST(a_home_known_before_is_known_after_a_refusal)
 }
 END_TEST
 
+START_TEST(a_probe_that_has_to_wait_is_refused_or_taken_in_whole)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+
+    settings.workers_per_home = 1;
+    driver = create_watched(&settings);
+    driver_ask(driver, (struct ask){.key = "1"});
+    ck_assert_int_ge(refuse_until_enough(driver, (struct ask){.key = "2", .uid = 1001}), 4); /* its uid is new, too */
+    ck_assert_uint_eq(driver_view(driver).waiting, 2);
+    driver_destroy(driver);
+}
+END_TEST
+
+START_TEST(the_last_good_answer_stands_in_for_a_refusal_and_needs_no_memory)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+    struct engine_call *good, *call;
+
+    settings.keep_good_ns = 3600 * NS_PER_S;
+    driver = create_watched(&settings);
+    good = driver_ask_and_reply(driver, (struct ask){0}, (struct reply){.account = ACCOUNT_OK, .figures = true});
+    call = ask_short_of_memory(driver, (struct ask){.refresh = true, .accept_stale = true}, 1);
+    ck_assert(memory.failed);
+    ck_assert_int_eq(driver_code(driver, call), STATUS_RESOURCE_EXHAUSTED);
+    ck_assert(call->result.stale);
+    ck_assert_ptr_eq(call->result.answer, good->result.answer);
+    driver_destroy(driver);
+}
+END_TEST
+
 /* Fills the heap of deadlines, so that the next one needs memory. */
 static void fill_deadlines(struct driver *driver)
 {
@@ -227,6 +259,66 @@ START_TEST(what_ends_things_needs_no_memory_even_where_it_starts_others)
 }
 END_TEST
 
+START_TEST(starts_ahead_yields_and_reserve_workers_need_no_memory)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+
+    settings.workers_max = 3;
+    settings.prewarm = true;
+    settings.reserve_per_home = 1;
+    settings.requests_max = 2;
+    driver = create_watched(&settings);
+    driver_ask(driver, (struct ask){.key = "1", .uid = 1001});
+    driver_ask(driver, (struct ask){.key = "2", .uid = 1001});
+    driver_ask(driver, (struct ask){.key = "3", .uid = 1001});
+    driver_up(driver, 1);
+    driver_up(driver, 2);
+    fail_everything();
+    driver_wait(driver, NS_PER_S); /* a reserve worker */
+    ck_assert_uint_eq(driver->pinned_count, 3);
+    stop_failing();
+    driver_ask(driver, (struct ask){.key = "4", .uid = 1001});
+    driver_ask(driver, (struct ask){.home = "/other", .uid = 1002});
+    fail_everything();
+    driver_answer(driver, 1);
+    ck_assert_uint_eq(driver_counter(driver, ENGINE_COUNTER_YIELDED), 1);
+    driver_gone(driver, 1);
+    driver_answer(driver, 2); /* lent once more */
+    driver_up(driver, 3);
+    driver_answer(driver, 2); /* worn out */
+    driver_answer(driver, 3);
+    driver_gone(driver, 2);
+    ck_assert_uint_eq(driver_counter(driver, ENGINE_COUNTER_STARTS_AHEAD), 1);
+    driver_invalidate(driver, (struct void_order){.home = "/h"});
+    driver_gone(driver, 3);
+    ck_assert_uint_eq(driver_counter(driver, ENGINE_COUNTER_STARTS_AHEAD), 2);
+    ck_assert_uint_eq(stop_failing(), 0);
+    driver_destroy(driver);
+}
+END_TEST
+
+START_TEST(faults_and_pauses_need_no_memory)
+{
+    struct driver *driver = create_watched(&driver_settings);
+
+    for (uint64_t id = 1; id <= 2; id++) {
+        driver_ask(driver, (struct ask){.refresh = true});
+        driver_up(driver, id);
+        driver_leave(driver, &driver->calls[id - 1]);
+        fail_everything();
+        driver_return(driver, id, LEASE_DIED);
+        driver_gone(driver, id);
+        ck_assert_uint_eq(stop_failing(), 0);
+    }
+    ck_assert_uint_eq(driver_counter(driver, ENGINE_COUNTER_PAUSES), 1);
+    fail_everything();
+    ck_assert_int_eq(driver_code(driver, driver_ask(driver, (struct ask){.refresh = true})), STATUS_UNAVAILABLE);
+    ck_assert_uint_eq(stop_failing(), 0);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(every_worker_seat_is_used_again)
 {
     struct engine_settings settings = driver_settings;
@@ -315,11 +407,15 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_probe_of_an_unknown_home_is_refused_or_taken_in_whole);
     tcase_add_test(tests, a_probe_of_a_known_home_is_refused_or_taken_in_whole);
     tcase_add_test(tests, a_home_known_before_is_known_after_a_refusal);
+    tcase_add_test(tests, a_probe_that_has_to_wait_is_refused_or_taken_in_whole);
+    tcase_add_test(tests, the_last_good_answer_stands_in_for_a_refusal_and_needs_no_memory);
     tcase_add_test(tests, a_joiner_is_refused_alone);
     tcase_add_test(tests, a_call_to_be_parked_is_refused);
     tcase_add_test(tests, an_invalidation_of_an_unknown_home_is_refused_and_moves_nothing);
     tcase_add_test(tests, a_fence_of_a_known_home_needs_no_memory);
     tcase_add_test(tests, what_ends_things_needs_no_memory_even_where_it_starts_others);
+    tcase_add_test(tests, starts_ahead_yields_and_reserve_workers_need_no_memory);
+    tcase_add_test(tests, faults_and_pauses_need_no_memory);
     tcase_add_test(tests, every_worker_seat_is_used_again);
     tcase_add_test(tests, an_engine_is_created_whole_or_not_at_all);
     tcase_add_test(tests, seats_that_a_higher_limit_asks_for_may_be_refused);

@@ -224,7 +224,8 @@ START_TEST(no_worker_of_a_home_with_callers_is_ended_to_make_room)
     driver_ask(driver, (struct ask){.home = "/h/2"});
     ck_assert_uint_eq(driver_view(driver).workers[WORKER_IDLE], 1);
     driver_gone(driver, 1);
-    ck_assert_str_eq(driver->workers[3].home, "/h/1");
+    ck_assert_str_eq(driver->workers[3].home, "/h/2"); /* it has none, and goes first */
+    ck_assert_ptr_nonnull(driver->workers[2].lease);   /* so no fresh one comes: the other probe takes what there is */
     driver_destroy(driver);
 }
 END_TEST
@@ -503,6 +504,29 @@ START_TEST(lower_limits_end_nothing_that_runs)
 }
 END_TEST
 
+START_TEST(above_a_lowered_limit_the_workers_idle_longest_end_when_their_home_is_used)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+
+    settings.workers_per_home = 3;
+    driver = driver_create(&settings);
+    driver_ask(driver, (struct ask){.key = "1"});
+    driver_ask(driver, (struct ask){.key = "2"});
+    driver_ask(driver, (struct ask){.key = "3"});
+    for (uint64_t id = 1; id <= 3; id++)
+        driver_up(driver, id);
+    for (uint64_t id = 1; id <= 3; id++)
+        driver_answer(driver, id);
+    settings.workers_per_home = 2;
+    driver_settings_changed(driver, &settings);
+    driver_ask(driver, (struct ask){.key = "4"}); /* of the third */
+    ck_assert_uint_eq(driver->workers[1].end_count, 1);
+    ck_assert_uint_eq(driver->workers[2].end_count, 0);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(below_lowered_limits_as_much_is_ended_as_makes_room)
 {
     struct engine_settings settings = driver_settings;
@@ -574,6 +598,7 @@ static Suite *make_suite(void)
     tcase_add_test(bounds, a_draining_worker_counts_against_workers_max_only);
     tcase_add_test(bounds, higher_limits_serve_whoever_waits_at_once);
     tcase_add_test(bounds, lower_limits_end_nothing_that_runs);
+    tcase_add_test(bounds, above_a_lowered_limit_the_workers_idle_longest_end_when_their_home_is_used);
     tcase_add_test(bounds, below_lowered_limits_as_much_is_ended_as_makes_room);
     tcase_add_test(queue, a_full_queue_of_a_home_refuses_at_once_with_the_numbers);
     tcase_add_test(queue, a_full_queue_of_the_daemon_refuses_at_once_with_the_numbers);

@@ -20,6 +20,24 @@ START_TEST(a_worker_is_pinned_launched_and_up_in_this_order)
 }
 END_TEST
 
+START_TEST(a_worker_that_took_no_time_to_start_is_cold_all_the_same)
+{
+    struct driver *driver = driver_create(&driver_settings);
+    struct engine_call *call = driver_ask(driver, (struct ask){0});
+    struct actions actions = ACTIONS_EMPTY;
+
+    ck_assert(driver_pinned(driver, 1));
+    engine_worker_up(driver->engine, driver->now_ns, 1, 1, (struct worker_channel){1, 2}, 0, &actions);
+    ck_assert_ptr_nonnull(actions.leased);
+    ck_assert_uint_gt(actions.leased->spawn_ns, 0);
+    driver->workers[1].lease = actions.leased;
+    driver->leases[driver->lease_count++] = actions.leased;
+    driver_answer(driver, 1);
+    ck_assert_int_eq(call->result.origin, ORIGIN_COLD);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(a_worker_that_becomes_idle_is_named_for_the_watch)
 {
     struct driver *driver = driver_create(&driver_settings);
@@ -300,6 +318,7 @@ static Suite *make_suite(void)
     TCase *tests = tcase_create("workers");
 
     tcase_add_test(tests, a_worker_is_pinned_launched_and_up_in_this_order);
+    tcase_add_test(tests, a_worker_that_took_no_time_to_start_is_cold_all_the_same);
     tcase_add_test(tests, a_worker_that_becomes_idle_is_named_for_the_watch);
     tcase_add_test(tests, an_idle_worker_that_speaks_is_ended);
     tcase_add_test(tests, a_report_about_an_idle_worker_that_is_leased_by_now_is_nothing);
