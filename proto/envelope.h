@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-enum { ENVELOPE_PIECE_COUNT_MAX = 3 };
+enum { ENVELOPE_PIECE_COUNT_MAX = 4 };
 
 struct envelope_piece {
     const void *data;

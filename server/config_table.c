@@ -53,7 +53,7 @@ static const struct config_row rows[] = {
     ROW(CONFIG_NUMBER, pool, workers_per_home, "2", .min = 1, .max = 1024, .meaning = "workers of one home"),
     ROW(CONFIG_NUMBER, pool, workers_max, "16", .min = 1, .max = 65536,
         .meaning = "worker processes in all: starting, idle, leased, draining and ending"),
-    ROW(CONFIG_NUMBER, pool, reserve_per_home, "0", .min = 0, .max = 1024, .part = CONFIG_RESERVE,
+    ROW(CONFIG_NUMBER, pool, reserve_per_home, "1", .min = 0, .max = 1024,
         .meaning = "further workers a home may start once a call has waited reserve_wait_ms"),
     ROW(CONFIG_NUMBER, pool, reserve_wait_ms, "250", .min = 0, .max = 3600000, .unit = "ms",
         .meaning = "how long a call waits before a reserve worker is started for it"),
@@ -64,12 +64,12 @@ static const struct config_row rows[] = {
     ROW(CONFIG_NUMBER, pool, idle_ms, "300000", .min = 10, .max = MS_MAX, .unit = "ms",
         .meaning = "an idle worker older than this is ended, whether or not calls come"),
     ROW(CONFIG_NUMBER, pool, lifetime_ms, "3600000", .min = 100, .max = MS_MAX, .unit = "ms",
-        .meaning = "a worker is replaced after this, never during a lease"),
+        .meaning = "a worker is replaced after this, a tenth more or less, never during a lease"),
     ROW(CONFIG_NUMBER, pool, requests_max, "10000", .min = 1, .max = COUNT_MAX,
         .meaning = "a worker is replaced after this many leases"),
     ROW(CONFIG_NUMBER, pool, term_grace_ms, "1000", .min = 0, .max = 60000, .unit = "ms",
         .meaning = "between SIGTERM and SIGKILL of a worker's process group"),
-    ROW(CONFIG_YES_NO, pool, prewarm, "no", .part = CONFIG_PREWARM,
+    ROW(CONFIG_YES_NO, pool, prewarm, "yes",
         .meaning = "after an invalidation, start one replacement for a home that had a worker"),
 
     ROW(CONFIG_NUMBER, probe, timeout_ms, "35000", .min = 10, .max = 3600000, .unit = "ms",
@@ -84,7 +84,7 @@ static const struct config_row rows[] = {
         .meaning = "the same in bytes"),
     ROW(CONFIG_NUMBER, probe, failure_ttl_ms, "1000", .min = 0, .max = 60000, .unit = "ms",
         .meaning = "how long a failure is remembered for its key"),
-    ROW(CONFIG_NUMBER, probe, keep_good_ms, "0", .min = 0, .max = MS_MAX, .unit = "ms", .part = CONFIG_LAST_GOOD,
+    ROW(CONFIG_NUMBER, probe, keep_good_ms, "86400000", .min = 0, .max = MS_MAX, .unit = "ms",
         .meaning = "how long the last good answer is kept to stand beside a bad one"),
 
     ROW(CONFIG_NUMBER, events, heartbeat_ms, "1000", .min = 50, .max = 60000, .unit = "ms",
@@ -140,9 +140,6 @@ const char *config_section_meaning(const char *section)
 const char *const *config_unbuilt(void)
 {
     static const char *const notes[CONFIG_PART_COUNT + 1] = {
-        [CONFIG_RESERVE] = "reserve workers: pool.reserve_per_home is 0",
-        [CONFIG_PREWARM] = "replacements started ahead: pool.prewarm is no",
-        [CONFIG_LAST_GOOD] = "last good answers: probe.keep_good_ms is 0",
         [CONFIG_OBSERVING] = "watching credentials: events.observe is no",
         [CONFIG_SANDBOX] = "the sandbox of workers: worker.sandbox is off",
     };

@@ -50,7 +50,13 @@ struct daemon {
 
 /* ---- settings, as each room wants them ---- */
 
-static struct engine_settings engine_settings(const struct config *config)
+/* Whose uid counts like root's: ours, or that which we are about to take. */
+static uint32_t daemon_uid(const struct daemon *daemon)
+{
+    return daemon->gives_up_root ? daemon->user.uid : geteuid();
+}
+
+static struct engine_settings engine_settings(const struct daemon *daemon, const struct config *config)
 {
     return (struct engine_settings){
         .homes_max = config->server.homes_max,
@@ -58,6 +64,7 @@ static struct engine_settings engine_settings(const struct config *config)
         .workers_max = config->pool.workers_max,
         .reserve_per_home = config->pool.reserve_per_home,
         .reserve_wait_ns = config->pool.reserve_wait_ms * NS_PER_MS,
+        .prewarm = config->pool.prewarm,
         .queue_per_home = config->pool.queue_per_home,
         .queue_max = config->pool.queue_max,
         .idle_ns_max = config->pool.idle_ms * NS_PER_MS,
@@ -68,6 +75,8 @@ static struct engine_settings engine_settings(const struct config *config)
         .cache_entries_max = config->probe.cache_entries,
         .cache_bytes_max = config->probe.cache_bytes,
         .failure_ttl_ns = config->probe.failure_ttl_ms * NS_PER_MS,
+        .keep_good_ns = config->probe.keep_good_ms * NS_PER_MS,
+        .daemon_uid = daemon_uid(daemon),
     };
 }
 
@@ -89,12 +98,6 @@ static bool serves_others(const struct config *config)
 static int ipc_mode(const struct config *config)
 {
     return serves_others(config) ? 0666 : 0600;
-}
-
-/* Whose uid counts like root's: ours, or that which we are about to take. */
-static uint32_t daemon_uid(const struct daemon *daemon)
-{
-    return daemon->gives_up_root ? daemon->user.uid : geteuid();
 }
 
 static struct homes_settings homes_settings(const struct daemon *daemon)
@@ -167,7 +170,7 @@ static struct status create_shell(struct daemon *daemon)
     const struct config *config = &daemon->config;
     char custodian[sizeof daemon->libexec_dir + sizeof "/probed-custodian"];
     struct shell_settings settings = {
-        .engine = engine_settings(config),
+        .engine = engine_settings(daemon, config),
         .custody = {.program = custodian,
                     .arguments = (const char *const *)(daemon->argv + 1),
                     .term_grace_ms = config->pool.term_grace_ms,
@@ -299,7 +302,7 @@ static void reload(struct daemon *daemon)
         log_write(LOG_ERROR, "configuration kept as it was", LOG_FIELDS(log_text("cause", status.message)));
         return;
     }
-    engine = engine_settings(&config);
+    engine = engine_settings(daemon, &config);
     work = work_settings(&config);
     shell_settings_changed(daemon->shell, &engine, &work);
     log_setup("probed", (enum log_level)config.log.level, (enum log_format)config.log.format);

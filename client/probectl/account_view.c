@@ -330,13 +330,21 @@ static void print_state(const struct view *view, const Probed__V1__AccountUsage 
     print_line(view, usable ? VIEW_WARN : VIEW_BAD, text, INDENT);
 }
 
-static void print_last_good(const struct view *view, const Probed__V1__ProbeResponse *response)
+/* "as of 12 min ago (the provider asks to wait)", above figures that are not of now. */
+static void print_as_of(const struct view *view, const Probed__V1__ProbeResponse *response, const char *why)
 {
-    char age[VIEW_WORDS_SIZE], text[VIEW_WORDS_SIZE + 32];
+    char age[VIEW_WORDS_SIZE], text[VIEW_WORDS_SIZE + 320];
 
     view_duration(response->last_good_age_ms, age);
-    snprintf(text, sizeof text, "The last good answer, %s old:", age);
-    print_line(view, VIEW_DIM, text, INDENT);
+    snprintf(text, sizeof text, "as of %s ago (%s)", age, why);
+    print_line(view, VIEW_WARN, text, INDENT);
+}
+
+static void print_last_good(const struct view *view, const Probed__V1__ProbeResponse *response)
+{
+    bool limited = response->usage->status == PROBED__V1__ACCOUNT_STATUS__ACCOUNT_STATUS_RATE_LIMITED;
+
+    print_as_of(view, response, limited ? "the provider asks to wait" : "the provider has no answer now");
     print_figures(view, response->last_good);
 }
 
@@ -388,15 +396,11 @@ void account_view_print(const struct view *view, const Probed__V1__ProbeResponse
         return;
     }
     print_head(view, response->usage);
+    if (response->stale_reason[0] != '\0')
+        print_as_of(view, response, response->stale_reason);
     print_state(view, response->usage);
     print_figures(view, response->usage);
-    if (response->stale_reason[0] != '\0') {
-        char text[512];
-
-        snprintf(text, sizeof text, "Not asked anew: %s", response->stale_reason);
-        print_line(view, VIEW_WARN, text, INDENT);
-    }
-    if (response->last_good != NULL)
+    if (response->last_good != NULL && response->stale_reason[0] == '\0')
         print_last_good(view, response);
     print_foot(view, response);
 }

@@ -91,6 +91,8 @@ static void fill_home(struct home_row *row, struct engine_home_view *view)
     row->info.waiting = service_clip(view->waiting);
     row->info.oldest_wait_ms = service_clip(view->oldest_wait_ns / NS_PER_MS);
     row->info.cache_entries = service_clip(view->cache_entries);
+    row->info.pause_ms = service_clip((view->pause_ns + NS_PER_MS - 1) / NS_PER_MS);
+    row->info.last_failure = view->last_failure;
 }
 
 static void admin_service_list_homes(Probed__V1__AdminService_Service *table,

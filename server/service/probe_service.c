@@ -223,22 +223,50 @@ static uint32_t milliseconds(uint64_t ns)
     return service_clip(ns / NS_PER_MS);
 }
 
-/* The shared answer as it is kept, and behind it what is this caller's own. */
+enum { USAGE_TAG = 1 << 3 | 2, LAST_GOOD_TAG = 7 << 3 | 2 }; /* of ProbeResponse, length-delimited both */
+
+/* The usage of an answer as it was packed, which is the first of its fields: its length as it stands there, and behind
+ * that its bytes. */
+static struct envelope_piece packed_usage(const struct answer *answer)
+{
+    size_t size = 0, at = 1;
+    unsigned shift = 0;
+
+    INVARIANT(answer->size > 1 && answer->bytes[0] == USAGE_TAG);
+    do {
+        INVARIANT(at < answer->size && shift < 64);
+        size |= (size_t)(answer->bytes[at] & 0x7f) << shift;
+        shift += 7;
+    } while (answer->bytes[at++] & 0x80);
+    INVARIANT(size <= answer->size - at);
+    return (struct envelope_piece){.data = answer->bytes + 1, .size = at - 1 + size};
+}
+
+/* The shared answer as it is kept, the last good one if there is one to tell of, and behind them what is this caller's
+ * own. */
 static void reply_probe(struct rpc_call *call, const struct engine_result *result)
 {
+    static const unsigned char last_good_tag = LAST_GOOD_TAG;
+    const struct answer *last_good = result->stale ? result->answer : result->last_good;
     Probed__V1__ProbeResponse own = PROBED__V1__PROBE_RESPONSE__INIT;
-    unsigned char packed[33];
+    unsigned char packed[4 * (1 + 10) + 1 + 2 + STATUS_MESSAGE_SIZE]; /* four varints, a message, and their tags */
     struct envelope_piece payload[ENVELOPE_PIECE_COUNT_MAX] = {
         {.data = result->answer->bytes, .size = result->answer->size},
-        {.data = packed},
     };
+    struct status status = status_ok();
 
-    _Static_assert(sizeof packed >= 3 * (1 + 10), "three varints with their tags fit");
     own.origin = (Probed__V1__Origin)result->origin;
     own.age_ms = milliseconds(result->age_ns);
     own.fresh_ms = milliseconds(result->fresh_ns);
-    payload[1].size = probed__v1__probe_response__pack(&own, packed);
-    call->transport->reply(call, &result->status, payload);
+    if (last_good != NULL) {
+        own.last_good_age_ms = (result->stale ? result->age_ns : result->last_good_age_ns) / NS_PER_MS;
+        payload[1] = (struct envelope_piece){.data = &last_good_tag, .size = sizeof last_good_tag};
+        payload[2] = packed_usage(last_good);
+    }
+    if (result->stale)
+        own.stale_reason = (char *)(uintptr_t)result->status.message;
+    payload[3] = (struct envelope_piece){.data = packed, .size = probed__v1__probe_response__pack(&own, packed)};
+    call->transport->reply(call, &status, payload);
 }
 
 static void reply_fence(struct rpc_call *call, const struct engine_result *result)
@@ -266,10 +294,10 @@ static void reply_fence(struct rpc_call *call, const struct engine_result *resul
 void service_answered(void *context, struct engine_call *engine)
 {
     struct rpc_call *call = (struct rpc_call *)(void *)((char *)engine - offsetof(struct rpc_call, aboard.engine));
-    struct answer *answer = engine->result.answer;
+    struct answer *answer = engine->result.answer, *last_good = engine->result.last_good;
 
     (void)context;
-    if (!status_is_ok(&engine->result.status)) {
+    if (!status_is_ok(&engine->result.status) && !engine->result.stale) {
         fail(call, &engine->result.status);
         return;
     }
@@ -279,6 +307,7 @@ void service_answered(void *context, struct engine_call *engine)
         engine->probe.api_key = NULL;
         reply_probe(call, &engine->result); /* the call's memory is the transport's again */
         answer_release(answer);
+        answer_release(last_good);
     } else {
         reply_fence(call, &engine->result);
     }

@@ -389,6 +389,7 @@ static struct answer *pack(const struct engine_lease *lease, Probed__V1__Account
         return NULL;
     probed__v1__probe_response__pack(&response, answer->bytes);
     answer->account = (enum account_status)usage->status;
+    answer->figures = usage->available;
     answer->retry_ns = retry_s * NS_PER_S;
     answer->interval_ns_min = usage->min_interval_s * NS_PER_S;
     return answer;

@@ -29,6 +29,15 @@ static const struct {
     {"close", STATUS_UNAVAILABLE, "without an answer", 2},
 };
 
+/* Two workers in a row that end unanswered make the home pause; an invalidation ends that. */
+static void end_pause(void)
+{
+    struct call *call = invalidate_begin(caller, home->path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
+
+    invalidate_response(call);
+    call_end(call);
+}
+
 START_TEST(a_fault_is_told_by_code_and_cause)
 {
     pid_t pids[HOME_PROCESS_COUNT_MAX];
@@ -38,6 +47,7 @@ START_TEST(a_fault_is_told_by_code_and_cause)
     call_expect(call, faults[_i].code, faults[_i].message);
     call_end(call);
     ck_assert_uint_eq(home_count(home, "ask"), faults[_i].ask_count);
+    end_pause();
     expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD); /* the home is well */
     daemon_wait(server, "ending", 0);
     process_count = home_processes(home, pids);
@@ -188,7 +198,27 @@ START_TEST(a_worker_that_fails_at_its_start_is_a_failure_soon)
     call_end(call);
     ck_assert_uint_le(home_count(home, "start"), 20);
     home_write(home, "start", "");
+    end_pause();
     expect_plan(begin_refresh("openrouter"), "one");
+}
+END_TEST
+
+START_TEST(a_home_whose_workers_fail_pauses_and_says_so)
+{
+    struct call *call;
+
+    home_write(home, "start", "exit");
+    expect_failure(begin("openrouter", NULL), STATUS_UNAVAILABLE, "");
+    daemon_wait(server, "ending", 0);
+    expect_failure(begin_refresh("openrouter"), STATUS_UNAVAILABLE, "");
+    daemon_wait_at_least(server, "probed_pauses_total", 1);
+    call = begin("anthropic", NULL); /* whatever is asked: no worker is started */
+    call_expect(call, STATUS_UNAVAILABLE, "the worker exited with status 1");
+    ck_assert_uint_gt(call->response->retry_after_ms, 0);
+    call_end(call);
+    home_write(home, "start", "");
+    end_pause();
+    expect_origin(begin("anthropic", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
 }
 END_TEST
 
@@ -239,6 +269,7 @@ int main(void)
     tcase_add_test(tcase, a_stray_line_during_the_next_lease_is_a_breach_at_worst);
     tcase_add_test(tcase, a_stray_line_at_once_voids_the_answer);
     tcase_add_loop_test(tcase, a_worker_that_fails_at_its_start_is_a_failure_soon, 0, (int)ROW_COUNT(bad_starts));
+    tcase_add_test(tcase, a_home_whose_workers_fail_pauses_and_says_so);
     tcase = story_case(suite, "no program", no_program);
     tcase_add_test(tcase, a_worker_that_is_missing_is_a_failure_with_the_cause);
     tcase = story_case(suite, "not executable", not_executable);

@@ -159,6 +159,39 @@ static void answer(const struct request *request)
     answer_as(request->id, request->provider, request);
 }
 
+/* ---- behaviours: states of the account ---- */
+
+/* As the file `account` of its home says: "status [retry_after_s [min_interval_s]]", or "die". */
+static void act_account(const struct request *request)
+{
+    char text[CREDENTIAL_SIZE_MAX + 1], status[32] = "ok";
+    int retry_after_s = 0, interval_s = 0;
+    json_t *json;
+    char *line;
+
+    read_file("account", text, sizeof text);
+    sscanf(text, "%31s %d %d", status, &retry_after_s, &interval_s);
+    if (strcmp(status, "die") == 0)
+        exit(1);
+    if (strcmp(status, "ok") == 0) {
+        answer(request);
+        return;
+    }
+    json = json_pack("{s:I, s:s, s:s, s:b, s:s}", "id", request->id, "provider", request->provider, "status", status,
+                     "available", 0, "unavailable_reason", "Scripted.");
+    if (retry_after_s > 0)
+        json_object_set_new(json, "retry_after_s", json_integer(retry_after_s));
+    if (interval_s > 0)
+        json_object_set_new(json, "min_interval_s", json_integer(interval_s));
+    line = json_dumps(json, JSON_COMPACT);
+    if (line == NULL)
+        exit(4);
+    say(line);
+    say("\n");
+    free(line);
+    json_decref(json);
+}
+
 /* ---- behaviours: slow ---- */
 
 static void act_slow(const struct request *request)
@@ -364,6 +397,7 @@ struct behaviour {
 
 /* A provider that is not here is answered at once. */
 static const struct behaviour behaviours[] = {
+    {"account", act_account},
     {"slow-", act_slow},
     {"gate", act_gate},
     {"stall", act_stall},

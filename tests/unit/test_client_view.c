@@ -280,18 +280,35 @@ START_TEST(the_last_good_answer_stands_beside_a_bad_one)
     response.last_good = response.usage;
     response.last_good_age_ms = 5 * MINUTE_MS;
     response.usage = &bad;
-    response.stale_reason = TEXT("no lease within 250 ms");
     response.origin = PROBED__V1__ORIGIN__ORIGIN_CACHED;
     response.age_ms = 12000;
     account_view_print(&view, &response);
     expect("openai-codex\n"
            "  Rate limited: The usage endpoint is rate limited (HTTP 429).\n"
-           "  Not asked anew: no lease within 250 ms\n"
-           "  The last good answer, 5 min old:\n"
+           "  as of 5 min ago (the provider asks to wait)\n"
            "  Session  ############--------  58% used, resets in 2 h 10 min (15:30)\n"
            "  Weekly   ##------------------   8% used, resets in 3 d 4 h (Fri 17:20)\n"
            "  Credits balance: 4.20\n"
            "  from the cache, 12 s old\n");
+}
+END_TEST
+
+START_TEST(what_stands_in_for_an_error_says_how_old_it_is_and_why)
+{
+    begin(80, false);
+    make_full_account();
+    response.usage->provider = TEXT("openai-codex");
+    response.last_good = response.usage;
+    response.last_good_age_ms = response.age_ms = 12 * MINUTE_MS;
+    response.stale_reason = TEXT("no lease within 250 ms");
+    response.origin = PROBED__V1__ORIGIN__ORIGIN_CACHED;
+    account_view_print(&view, &response);
+    expect("openai-codex  Account limits - Plus\n"
+           "  as of 12 min ago (no lease within 250 ms)\n"
+           "  Session  ############--------  58% used, resets in 2 h 10 min (15:30)\n"
+           "  Weekly   ##------------------   8% used, resets in 3 d 4 h (Fri 17:20)\n"
+           "  Credits balance: 4.20\n"
+           "  usage_api, from the cache, 12 min old\n");
 }
 END_TEST
 
@@ -496,6 +513,7 @@ int main(void)
                         sizeof states / sizeof states[0]);
     tcase_add_test(accounts, an_account_that_is_used_up_says_until_when);
     tcase_add_test(accounts, the_last_good_answer_stands_beside_a_bad_one);
+    tcase_add_test(accounts, what_stands_in_for_an_error_says_how_old_it_is_and_why);
     tcase_add_test(accounts, a_pool_shows_each_credential);
     tcase_add_test(accounts, nothing_that_came_from_elsewhere_reaches_the_terminal_as_a_command);
     tcase_add_test(accounts, an_answer_without_an_account_is_said_to_be_one);

@@ -38,7 +38,7 @@ static const struct promise promises[] = {
     {"server", "request_bytes_max", "1048576", 4096, 67108864, false},
     {"pool", "workers_per_home", "2", 1, 1024, false},
     {"pool", "workers_max", "16", 1, 65536, false},
-    {"pool", "reserve_per_home", "0", 0, 1024, true},
+    {"pool", "reserve_per_home", "1", 0, 1024, false},
     {"pool", "reserve_wait_ms", "250", 0, 3600000, false},
     {"pool", "queue_per_home", "64", 0, 1000000, false},
     {"pool", "queue_max", "4096", 0, 1000000, false},
@@ -46,14 +46,14 @@ static const struct promise promises[] = {
     {"pool", "lifetime_ms", "3600000", 100, OPEN, false},
     {"pool", "requests_max", "10000", 1, OPEN, false},
     {"pool", "term_grace_ms", "1000", 0, 60000, false},
-    {"pool", "prewarm", "no", 0, 0, true},
+    {"pool", "prewarm", "yes", 0, 0, false},
     {"probe", "timeout_ms", "35000", 10, 3600000, false},
     {"probe", "run_ms", "30000", 10, 3600000, false},
     {"probe", "cache_ttl_ms", "45000", 0, 86400000, false},
     {"probe", "cache_entries", "4096", 1, 16777216, false},
     {"probe", "cache_bytes", "67108864", 65536, OPEN, false},
     {"probe", "failure_ttl_ms", "1000", 0, 60000, false},
-    {"probe", "keep_good_ms", "0", 0, OPEN, true},
+    {"probe", "keep_good_ms", "86400000", 0, OPEN, false},
     {"events", "heartbeat_ms", "1000", 50, 60000, false},
     {"events", "observe", "no", 0, 0, true},
     {"worker", "command", "", 0, 0, false}, /* none: the built-in worker */
@@ -293,8 +293,6 @@ END_TEST
 
 START_TEST(what_is_not_built_yet_is_refused_unless_it_is_off)
 {
-    expect_refusal("--pool-prewarm: is not built yet and has to stay no", "--pool-prewarm", "yes", NULL);
-    expect_refusal("--probe-keep-good-ms: is not built yet and has to stay 0", "--probe-keep-good-ms", "1", NULL);
     expect_refusal("--events-observe: is not built yet and has to stay no", "--events-observe", "yes", NULL);
     expect_refusal("--worker-sandbox: is not built yet and has to stay off", "--worker-sandbox", "auto", NULL);
     expect_refusal("--worker-sandbox: is not built yet and has to stay off", "--worker-sandbox", "strict", NULL);
@@ -303,8 +301,7 @@ START_TEST(what_is_not_built_yet_is_refused_unless_it_is_off)
     expect_refusal("--worker-read-paths: is not built yet and has to stay empty", "--worker-read-paths", "/etc", NULL);
     expect_refusal("--worker-connect-ports: is not built yet and has to stay 443", "--worker-connect-ports", "80",
                    NULL);
-    expect_file_refusal("[pool]\nreserve_per_home = 1\n",
-                        ":2: pool.reserve_per_home: is not built yet and has to stay 0");
+    expect_file_refusal("[events]\nobserve = yes\n", ":2: events.observe: is not built yet and has to stay no");
 }
 END_TEST
 
@@ -315,7 +312,7 @@ START_TEST(the_start_can_say_what_is_not_built)
 
     for (; notes[count] != NULL; count++)
         ck_assert_str_ne(notes[count], "");
-    ck_assert_uint_eq(count, 5);
+    ck_assert_uint_eq(count, 2);
 }
 END_TEST
 
