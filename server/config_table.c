@@ -99,15 +99,13 @@ static const struct config_row rows[] = {
         .meaning = "the only variables a worker inherits"),
     ROW(CONFIG_NUMBER, worker, reply_bytes_max, "1048576", .min = 1024, .max = 67108864, .unit = "bytes",
         .meaning = "longest answer line, without its line end"),
-    ROW(CONFIG_CHOICE, worker, sandbox, "off", .choices = sandboxes, .part = CONFIG_SANDBOX,
+    ROW(CONFIG_CHOICE, worker, sandbox, "auto", .choices = sandboxes,
         .meaning = "auto: what the kernel offers; strict: refuse to start below the full set"),
-    ROW(CONFIG_YES_NO, worker, writable_home, "no", .part = CONFIG_SANDBOX,
-        .meaning = "let a sandboxed worker write in its own home"),
+    ROW(CONFIG_YES_NO, worker, writable_home, "no", .meaning = "let a sandboxed worker write in its own home"),
     ROW(CONFIG_YES_NO, worker, foreign_credentials, "no",
         .meaning = "let a worker read other tools' sign-ins in the home directory of the home's owner"),
-    ROW(CONFIG_PATHS, worker, read_paths, "", .part = CONFIG_SANDBOX,
-        .meaning = "what else a sandboxed worker may read"),
-    ROW(CONFIG_PORTS, worker, connect_ports, "443", .min = 1, .max = 65535, .part = CONFIG_SANDBOX,
+    ROW(CONFIG_PATHS, worker, read_paths, "", .meaning = "what else a sandboxed worker may read"),
+    ROW(CONFIG_PORTS, worker, connect_ports, "443", .min = 1, .max = 65535,
         .meaning = "where a sandboxed worker may connect to by TCP, besides 53 and the proxy's port"),
 
     ROW(CONFIG_RANK, log, level, "info", .choices = levels, .meaning = "what is worth a line on standard error"),
@@ -141,7 +139,6 @@ const char *const *config_unbuilt(void)
 {
     static const char *const notes[CONFIG_PART_COUNT + 1] = {
         [CONFIG_OBSERVING] = "watching credentials: events.observe is no",
-        [CONFIG_SANDBOX] = "the sandbox of workers: worker.sandbox is off",
     };
 
     return notes + CONFIG_BUILT + 1;

@@ -27,7 +27,7 @@ enum config_type {
 };
 
 /* What is promised but not built yet: its settings are refused unless they are off. */
-enum config_part { CONFIG_BUILT, CONFIG_OBSERVING, CONFIG_SANDBOX, CONFIG_PART_COUNT };
+enum config_part { CONFIG_BUILT, CONFIG_OBSERVING, CONFIG_PART_COUNT };
 
 struct config_row {
     const char *section, *key;

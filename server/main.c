@@ -219,7 +219,7 @@ static struct status create_homes(struct daemon *daemon)
 
 static struct status create_service(struct daemon *daemon)
 {
-    struct service_settings settings = {.sandbox = "off"};
+    struct service_settings settings;
 
     secret_random(&settings.fingerprint_key, sizeof settings.fingerprint_key);
     return service_create(&settings, &daemon->service);
@@ -273,11 +273,14 @@ static struct status start(struct daemon *daemon)
 static void say_ready(const struct daemon *daemon)
 {
     struct text unbuilt = TEXT_EMPTY;
+    char seal[STATUS_MESSAGE_SIZE];
 
     for (const char *const *part = config_unbuilt(); *part != NULL; part++)
         text_format(&unbuilt, "%s%s", unbuilt.size == 0 ? "" : "; ", *part);
     log_write(LOG_INFO, "not built yet", LOG_FIELDS(log_text("parts", text_string(&unbuilt))));
     text_fini(&unbuilt);
+    shell_look_seal(daemon->shell, seal);
+    log_write(LOG_INFO, "workers are sealed", LOG_FIELDS(log_text("sandbox", seal)));
     for (size_t i = 0; i < daemon->config.server.listen.count; i++)
         log_write(LOG_INFO, "listening", LOG_FIELDS(log_text("url", daemon->config.server.listen.words[i])));
     for (size_t i = 0; i < daemon->config.server.publish.count; i++)

@@ -263,8 +263,8 @@ static const char *worker_state_words(Probed__V1__WorkerState state)
 
 static enum command_exit print_workers(const Probed__V1__ListWorkersResponse *response)
 {
-    static const char *const heads[] = {">WORKER",  ">PID",    "STATE", ">FOR",        "PROVIDER",
-                                        ">CALLERS", ">LEASES", ">AGE",  ">GENERATION", "HOME"};
+    static const char *const heads[] = {">WORKER", ">PID", "STATE",       ">FOR",    "PROVIDER", ">CALLERS",
+                                        ">LEASES", ">AGE", ">GENERATION", "SANDBOX", "HOME"};
     struct table table;
     struct view view;
     enum command_exit result;
@@ -286,6 +286,7 @@ static enum command_exit print_workers(const Probed__V1__ListWorkersResponse *re
         table_add(&table, "%" PRIu64, worker->leases);
         table_add(&table, "%s", age);
         table_add(&table, "%" PRIu64, worker->generation);
+        table_add(&table, "%s", or_dash(worker->sandbox));
         table_add(&table, "%s", worker->home);
     }
     result = print_table(&table, &view);

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -42,6 +43,8 @@ _Static_assert(REPLACE_NS_MIN < 500 * NS_PER_MS, "a custodian that was ready is 
 
 enum { EVENT_COUNT = 64, STACK_SIZE = 256 * 1024 };
 
+_Static_assert((int)CUSTODY_SEAL_NAME_SIZE == (int)PROTOCOL_SEAL_NAME_SIZE, "a name is handed on whole");
+
 /* What an epoll event is about; every other value is a worker's id. */
 #define TAG_WAKE   UINT64_MAX
 #define TAG_SOCKET (UINT64_MAX - 1)
@@ -65,8 +68,9 @@ struct custody {
     struct lock lock;
     /* guarded by lock */
     struct wards wards;
-    int32_t custodian_pid; /* 0: there is none at present */
-    bool stopping;         /* custody_destroy was called */
+    int32_t custodian_pid;          /* 0: there is none at present */
+    char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, as the last custodian that got ready said */
+    bool stopping;                  /* custody_destroy was called */
 
     /* the custody thread's own (the creator's before it starts) */
     struct link link;
@@ -81,6 +85,7 @@ struct custody {
     uint64_t sweep_since_ns; /* of the last death */
     uint64_t sweep_due_ns;   /* NEVER_NS: nothing is left of any custodian */
     struct status death;     /* why orphans are orphans */
+    struct status refusal;   /* what the present custodian said instead of READY */
 };
 
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
@@ -152,6 +157,7 @@ static void report_up(struct custody *custody, const struct report *report)
     if (ward != NULL && ward->state == WARD_SENT) {
         wards_move(&custody->wards, ward, WARD_UP);
         ward->pid = report->pid;
+        snprintf(ward->seal, sizeof ward->seal, "%.*s", (int)sizeof ward->seal - 1, report->text);
         news = ward->up_reported = !ward->ended;
         request_fd = ward->request_fd;
         answer_fd = ward->answer_fd;
@@ -335,6 +341,7 @@ static struct status start_custodian(struct custody *custody, uint64_t now_ns)
     struct status status;
 
     custody->was_ready = false;
+    custody->refusal = status_ok();
     status = link_open(custody->program, (const char *const *)custody->arguments, &custody->link);
 
     if (!status_is_ok(&status))
@@ -362,6 +369,13 @@ static void give_up_custodian(struct custody *custody, const char *why)
     enter(custody, CUSTODIAN_LEAVING, NEVER_NS);
 }
 
+static void publish_seal(struct custody *custody, const char *seal)
+{
+    lock_acquire(&custody->lock);
+    snprintf(custody->seal, sizeof custody->seal, "%s", seal);
+    lock_release(&custody->lock);
+}
+
 static void hear(struct custody *custody, const struct report *report)
 {
     struct status cause;
@@ -373,15 +387,21 @@ static void hear(struct custody *custody, const struct report *report)
         custody->was_ready = true;
         custody->replace_ns = 0;
         enter(custody, CUSTODIAN_READY, NEVER_NS);
+        publish_seal(custody, report->text);
         log_write(LOG_INFO, "the custodian is ready", LOG_FIELDS(log_number("pid", custody->link.pid)));
         return;
     case REPORT_UP:
         report_up(custody, report);
         return;
     case REPORT_GONE:
-        cause = status_make(STATUS_UNAVAILABLE, "%s", report->cause);
+        cause = status_make(STATUS_UNAVAILABLE, "%s", report->text);
         report_gone(custody, report->worker_id, &cause);
         return;
+    case REPORT_REFUSED:
+        if (custody->state != CUSTODIAN_STARTING)
+            break;
+        custody->refusal = status_make(STATUS_UNAVAILABLE, "%s", report->text);
+        return; /* it exits; its pidfd will tell */
     }
     give_up_custodian(custody, "it sent what is not understood");
 }
@@ -418,6 +438,8 @@ static void custodian_died(struct custody *custody, uint64_t now_ns)
     uint64_t due_ns = replacement_due(custody, now_ns);
 
     custody->death = link_reap(&custody->link);
+    if (!status_is_ok(&custody->refusal))
+        custody->death = custody->refusal;
     custody->is_dead = false;
     log_write(custody->stop_due_ns == NEVER_NS ? LOG_ERROR : LOG_INFO, "the custodian has ended",
               LOG_FIELDS(log_text("cause", custody->death.message)));
@@ -679,6 +701,8 @@ static struct status await_custodian(struct custody *custody)
         return status;
     while (custody->state == CUSTODIAN_STARTING || custody->state == CUSTODIAN_LEAVING)
         take_turn(custody);
+    if (custody->state != CUSTODIAN_READY && !status_is_ok(&custody->refusal))
+        return custody->refusal;
     if (custody->state != CUSTODIAN_READY)
         return status_make(STATUS_UNAVAILABLE, "cannot start the custodian %s: %s", custody->program,
                            custody->death.message);
@@ -827,4 +851,33 @@ int32_t custody_custodian_pid(struct custody *custody)
     pid = custody->custodian_pid;
     lock_release(&custody->lock);
     return pid;
+}
+
+void custody_look_seal(struct custody *custody, char text[STATUS_MESSAGE_SIZE])
+{
+    lock_acquire(&custody->lock);
+    memcpy(text, custody->seal, STATUS_MESSAGE_SIZE);
+    lock_release(&custody->lock);
+}
+
+void custody_look_worker_seal(struct custody *custody, uint64_t worker_id, char name[CUSTODY_SEAL_NAME_SIZE])
+{
+    const struct ward *ward;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    snprintf(name, CUSTODY_SEAL_NAME_SIZE, "%s", ward == NULL ? "" : ward->seal);
+    lock_release(&custody->lock);
+}
+
+bool custody_is_gone(struct custody *custody, uint64_t worker_id)
+{
+    const struct ward *ward;
+    bool gone;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    gone = ward == NULL || ward->state == WARD_GONE;
+    lock_release(&custody->lock);
+    return gone;
 }

@@ -63,4 +63,14 @@ void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn);
 /* For status: the custodian's pid; how often it was started. */
 int32_t custody_custodian_pid(struct custody *custody);
 
+/* For status: how workers are sealed, and what is missing for strict. */
+void custody_look_seal(struct custody *custody, char text[STATUS_MESSAGE_SIZE]);
+
+/* The same of one worker, in a word or two; "" while it is not up, and of one that is forgotten. */
+enum { CUSTODY_SEAL_NAME_SIZE = 40 };
+void custody_look_worker_seal(struct custody *custody, uint64_t worker_id, char name[CUSTODY_SEAL_NAME_SIZE]);
+
+/* Whether `gone` was, or is about to be, told of it. */
+bool custody_is_gone(struct custody *custody, uint64_t worker_id);
+
 #endif

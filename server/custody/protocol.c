@@ -127,7 +127,7 @@ int protocol_receive_report(int socket, struct report *report_out)
     close_all(fds);
     if (error != 0)
         return error;
-    report.cause[sizeof report.cause - 1] = '\0';
+    report.text[sizeof report.text - 1] = '\0';
     *report_out = report;
     return 0;
 }

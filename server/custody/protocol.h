@@ -4,7 +4,7 @@
  * Descriptors travel with ORDER_START as SCM_RIGHTS.  No message carries a command, a path or a variable: what is
  * started, the custodian knows from its own reading of the configuration.
  *
- * The first report is REPORT_READY.  Each ORDER_START is answered by REPORT_UP and, later, REPORT_GONE, or by
+ * The first report is REPORT_READY, or REPORT_REFUSED and nothing more.  Each ORDER_START is answered by REPORT_UP and, later, REPORT_GONE, or by
  * REPORT_GONE alone.  An order for a worker that is gone is ignored: its report is on the way.  Whoever hears what is
  * not here takes the other for broken and lets the socket go, which ends everything (README.md).
  *
@@ -19,8 +19,9 @@
 #include <stdint.h>
 
 enum {
-    PROTOCOL_VERSION = 1,
-    PROTOCOL_SOCKET_FD = 3 /* where the custodian finds its end */
+    PROTOCOL_VERSION = 2,
+    PROTOCOL_SOCKET_FD = 3,      /* where the custodian finds its end */
+    PROTOCOL_SEAL_NAME_SIZE = 40 /* what a worker's seal is called, in a list */
 };
 
 enum order_kind { ORDER_START = 1, ORDER_KILL, ORDER_END };
@@ -35,15 +36,23 @@ struct order {
     uint64_t grace_ms; /* ORDER_END: between TERM and KILL */
 };
 
-enum report_kind { REPORT_READY = 1, REPORT_UP, REPORT_GONE };
+enum report_kind {
+    REPORT_READY = 1,
+    REPORT_UP,
+    REPORT_GONE,
+    REPORT_REFUSED /* it cannot work as it is asked to, and exits */
+};
 
 struct report {
     uint32_t version;
     uint32_t kind; /* enum report_kind */
     uint64_t worker_id;
-    uint64_t spawn_ns;               /* REPORT_UP: from the order to the worker's first instruction */
-    int32_t pid;                     /* REPORT_UP */
-    char cause[STATUS_MESSAGE_SIZE]; /* REPORT_GONE: why, for a person; terminated */
+    uint64_t spawn_ns; /* REPORT_UP: from the order to the worker's first instruction */
+    int32_t pid;       /* REPORT_UP */
+
+    /* For a person; terminated.  READY: how workers are sealed; UP: how this one is, in a word or two; GONE, REFUSED:
+     * why. */
+    char text[STATUS_MESSAGE_SIZE];
 };
 
 enum protocol_patience { PROTOCOL_NOW, PROTOCOL_WAIT };

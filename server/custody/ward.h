@@ -36,6 +36,7 @@ struct ward {
     int request_fd, answer_fd;             /* our ends of its channel; -1: closed */
     int launch_error;                      /* errno: why the channel could not be made; 0: it was */
     int32_t pid;                           /* 0: not known */
+    char seal[PROTOCOL_SEAL_NAME_SIZE];    /* "": not known */
     bool up_reported;                      /* somebody was told of the channel */
     bool kill_wanted, end_wanted;          /* orders not yet sent */
     bool ended;                            /* custody_end was called */

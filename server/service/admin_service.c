@@ -39,6 +39,7 @@ static void admin_service_get_status(Probed__V1__AdminService_Service *table,
     Probed__V1__GetStatusResponse response = PROBED__V1__GET_STATUS_RESPONSE__INIT;
     Probed__V1__Counter counters[COUNTER_COUNT], *counter_pointers[COUNTER_COUNT];
     Probed__V1__WorkerCounts workers;
+    char seal[STATUS_MESSAGE_SIZE];
     struct engine_view view;
     struct news_counts news;
 
@@ -46,6 +47,7 @@ static void admin_service_get_status(Probed__V1__AdminService_Service *table,
     (void)closure;
     shell_look(service->shell, &view);
     shell_look_news(service->shell, &news);
+    shell_look_seal(service->shell, seal);
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         probed__v1__counter__init(&counters[i]);
         counter_pointers[i] = &counters[i];
@@ -72,7 +74,7 @@ static void admin_service_get_status(Probed__V1__AdminService_Service *table,
     response.workers = &workers;
     response.counters = counter_pointers;
     response.n_counters = COUNTER_COUNT;
-    response.sandbox = (char *)(uintptr_t)service->settings.sandbox;
+    response.sandbox = seal;
     rpc_call_reply(closure_data, &response.base);
 }
 
@@ -134,6 +136,7 @@ struct worker_page {
     size_t count;
     struct engine_worker_view views[WORKERS_PER_LOOK];
     Probed__V1__WorkerInfo infos[WORKERS_PER_LOOK];
+    char seals[WORKERS_PER_LOOK][CUSTODY_SEAL_NAME_SIZE];
 };
 
 static void fill_worker(Probed__V1__WorkerInfo *info, struct engine_worker_view *view)
@@ -170,8 +173,11 @@ static bool read_workers(struct service *service, const char *home, struct worke
         end = &page->next;
         page->next = NULL;
         page->count = shell_look_workers(service->shell, home, after, page->views, WORKERS_PER_LOOK, &more);
-        for (size_t i = 0; i < page->count; i++)
+        for (size_t i = 0; i < page->count; i++) {
             fill_worker(&page->infos[i], &page->views[i]);
+            shell_look_worker_seal(service->shell, page->views[i].worker_id, page->seals[i]);
+            page->infos[i].sandbox = page->seals[i];
+        }
         if (page->count > 0)
             after = page->views[page->count - 1].worker_id;
         *count_out += page->count;

@@ -51,7 +51,6 @@ struct service;
 
 struct service_settings {
     struct fingerprint_key fingerprint_key;
-    const char *sandbox; /* what GetStatus says of it; lent */
 };
 
 /* `shell` and `homes` are lent until service_destroy.  The shell is created with service_answered and the service. */

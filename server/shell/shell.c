@@ -647,3 +647,13 @@ void shell_look_news(struct shell *shell, struct news_counts *counts_out)
 {
     news_look(shell->news, counts_out);
 }
+
+void shell_look_seal(struct shell *shell, char text[STATUS_MESSAGE_SIZE])
+{
+    custody_look_seal(shell->custody, text);
+}
+
+void shell_look_worker_seal(struct shell *shell, uint64_t worker_id, char name[CUSTODY_SEAL_NAME_SIZE])
+{
+    custody_look_worker_seal(shell->custody, worker_id, name);
+}

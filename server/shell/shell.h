@@ -95,4 +95,8 @@ size_t shell_look_workers(struct shell *shell, const char *home, uint64_t after_
                           size_t view_count_max, bool *more_out);
 void shell_look_news(struct shell *shell, struct news_counts *counts_out);
 
+/* How workers are sealed, and one of them: as in custody.h. */
+void shell_look_seal(struct shell *shell, char text[STATUS_MESSAGE_SIZE]);
+void shell_look_worker_seal(struct shell *shell, uint64_t worker_id, char name[CUSTODY_SEAL_NAME_SIZE]);
+
 #endif

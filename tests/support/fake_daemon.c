@@ -411,6 +411,7 @@ static nng_msg *list_workers(const Probed__V1__ListWorkersRequest *request)
     info.home = request->home[0] != '\0' ? request->home : (char *)(uintptr_t) "/h/a";
     info.generation = 2;
     info.state = PROBED__V1__WORKER_STATE__WORKER_STATE_LEASED;
+    info.sandbox = (char *)(uintptr_t) "landlock 6, seccomp, limits";
     info.state_ms = 1200;
     info.provider = (char *)(uintptr_t) "openrouter";
     info.callers = 3;

@@ -431,6 +431,7 @@ START_TEST(a_worker_has_signals_and_limits_as_a_program_expects_them)
 
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = 300; /* the custodian raises its own, and its own only */
+    limit.rlim_max = 900; /* below what a seal leaves */
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     signal(SIGPIPE, SIG_IGN); /* of the daemon, and not to be handed down */
     open_for_script("exec cat\n");

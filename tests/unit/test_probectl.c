@@ -262,10 +262,12 @@ END_TEST
 
 START_TEST(workers_are_listed)
 {
-    expect(run("workers", "--home", "/h/a"), 0,
-           "WORKER   PID  STATE   FOR  PROVIDER    CALLERS  LEASES    AGE  GENERATION  HOME\n"
-           "    17  4711  leased  1 s  openrouter        3      40  1 min           2  /h/a\n",
-           "");
+    expect(
+        run("workers", "--home", "/h/a"), 0,
+        "WORKER   PID  STATE   FOR  PROVIDER    CALLERS  LEASES    AGE  GENERATION  SANDBOX                      HOME\n"
+        "    17  4711  leased  1 s  openrouter        3      40  1 min           2  landlock 6, seccomp, limits  "
+        "/h/a\n",
+        "");
 }
 END_TEST
 

@@ -72,6 +72,7 @@ static int send_report_of(struct custodian *custodian, struct worker *worker)
 
     if (worker->up_unsent) {
         report.kind = REPORT_UP;
+        seal_name(custodian->plan->seal, report.text);
         error = protocol_send_report(custodian->socket, &report, PROTOCOL_NOW);
         if (error == EAGAIN)
             return error;
@@ -79,7 +80,7 @@ static int send_report_of(struct custodian *custodian, struct worker *worker)
     }
     if (worker->state == WORKER_REAPED) {
         report.kind = REPORT_GONE;
-        memcpy(report.cause, worker->cause.message, sizeof report.cause);
+        memcpy(report.text, worker->cause.message, sizeof report.text);
         return protocol_send_report(custodian->socket, &report, PROTOCOL_NOW);
     }
     return 0;
@@ -120,7 +121,7 @@ static void refuse(struct custodian *custodian, uint64_t worker_id, const char *
                                       custodian->plan->command[0], step, strerror(error));
     struct report report = {.kind = REPORT_GONE, .worker_id = worker_id};
 
-    memcpy(report.cause, cause.message, sizeof report.cause);
+    memcpy(report.text, cause.message, sizeof report.text);
     if (protocol_send_report(custodian->socket, &report, PROTOCOL_WAIT) != 0)
         log_write(LOG_WARN, "nobody hears", LOG_FIELDS(log_text("cause", cause.message)));
 }
@@ -446,12 +447,14 @@ static struct status prepare(struct custodian *custodian)
 struct status custodian_run(int socket, const struct spawn_plan *plan)
 {
     struct custodian custodian = {.socket = socket, .plan = plan, .closing_ns = NEVER_NS};
+    struct report ready = {.kind = REPORT_READY};
     struct status status = prepare(&custodian);
     int error;
 
     if (!status_is_ok(&status))
         return status;
-    error = protocol_send_report(socket, &(struct report){.kind = REPORT_READY}, PROTOCOL_WAIT);
+    seal_describe(plan->seal, ready.text);
+    error = protocol_send_report(socket, &ready, PROTOCOL_WAIT);
     if (error != 0)
         return status_make(STATUS_UNAVAILABLE, "nobody hears: %s", strerror(error));
     while (custodian.closing_ns == NEVER_NS || !all_is_gone(&custodian))

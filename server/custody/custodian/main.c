@@ -82,7 +82,23 @@ static struct status settle(struct rlimit *file_limit_out)
     return status_ok();
 }
 
-static struct status keep_workers(const struct config *config)
+static struct status prepare_seal(const struct config *config, struct seal *seal_out)
+{
+    const char *level = config->worker.sandbox;
+    const struct seal_settings settings = {
+        .level = strcmp(level, "off") == 0      ? SEAL_OFF
+                 : strcmp(level, "strict") == 0 ? SEAL_STRICT
+                                                : SEAL_AUTO,
+        .writable_home = config->worker.writable_home,
+        .foreign_credentials = config->worker.foreign_credentials,
+        .read_paths = config->worker.read_paths.words,
+        .connect_ports = config->worker.connect_ports.words,
+    };
+
+    return seal_prepare(&settings, seal_find_offer(), seal_out);
+}
+
+static struct status keep_workers(const struct config *config, const struct seal *seal)
 {
     const char *search_path = getenv("PATH");
     char directory[PATH_MAX];
@@ -92,6 +108,7 @@ static struct status keep_workers(const struct config *config)
         .start_directory = directory,
         .environment = {.pass = config->worker.env_pass.words, .home_env = config->worker.home_env},
         .foreign_credentials = config->worker.foreign_credentials,
+        .seal = seal,
     };
     struct status status = settle(&plan.file_limit);
 
@@ -99,8 +116,34 @@ static struct status keep_workers(const struct config *config)
         return status;
     if (getcwd(directory, sizeof directory) == NULL)
         strcpy(directory, "/nowhere"); /* only a relative command needs it, and then says that it is not there */
-    log_setup(program, (enum log_level)config->log.level, (enum log_format)config->log.format);
     return custodian_run(PROTOCOL_SOCKET_FD, &plan);
+}
+
+/* The daemon is told why, since it is the one to say so. */
+static void refuse(const struct status *status)
+{
+    struct report report = {.kind = REPORT_REFUSED};
+
+    memcpy(report.text, status->message, sizeof report.text);
+    if (protocol_send_report(PROTOCOL_SOCKET_FD, &report, PROTOCOL_WAIT) != 0)
+        log_write(LOG_ERROR, "nobody hears", LOG_FIELDS(log_text("cause", status->message)));
+}
+
+static int work(const struct config *config)
+{
+    struct seal seal = {.settings = {.level = SEAL_OFF}};
+    struct status status = prepare_seal(config, &seal);
+
+    log_setup(program, (enum log_level)config->log.level, (enum log_format)config->log.format);
+    if (!status_is_ok(&status)) {
+        refuse(&status);
+        return EXIT_FAILURE;
+    }
+    status = keep_workers(config, &seal);
+    if (!status_is_ok(&status))
+        log_write(LOG_ERROR, "the custodian cannot work", LOG_FIELDS(log_text("cause", status.message)));
+    seal_fini(&seal);
+    return status_is_ok(&status) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -109,6 +152,7 @@ int main(int argc, char **argv)
     struct config config;
     enum config_mode mode;
     struct status status;
+    int result;
 
     if (!fill_standard_descriptors() || !find_folder(folder)) {
         fprintf(stderr, "%s: %s\n", program, strerror(errno));
@@ -129,9 +173,7 @@ int main(int argc, char **argv)
         config_fini(&config);
         return EXIT_USAGE;
     }
-    status = keep_workers(&config);
-    if (!status_is_ok(&status))
-        log_write(LOG_ERROR, "the custodian cannot work", LOG_FIELDS(log_text("cause", status.message)));
+    result = work(&config);
     config_fini(&config);
-    return status_is_ok(&status) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

@@ -1,13 +1,15 @@
-/* Starting a worker, see spawn.h.  Confinement (Landlock, seccomp) has its place in the steps before "exec". */
+/* Starting a worker, see spawn.h. */
 #include "server/custody/custodian/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -28,6 +30,7 @@ struct child {
     char home[PATH_SIZE];                /* the path of home_fd */
     char **environment;
     enum environment_file file;
+    char **programs; /* where the program may lie, NULL at the end */
 };
 
 /* ---- the steps: 0 or errno ---- */
@@ -86,7 +89,10 @@ static int set_limits(struct child *child)
     const struct rlimit no_core = {0, 0};
 
     umask(077);
-    if (setrlimit(RLIMIT_CORE, &no_core) < 0 || setrlimit(RLIMIT_NOFILE, &child->plan->file_limit) < 0)
+    /* Not dumpable: until exec, which ends that, its memory holds what the `.env` says, and may be its owner's already;
+     * no other process of theirs may look in. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
+        setrlimit(RLIMIT_NOFILE, &child->plan->file_limit) < 0)
         return errno;
     return 0;
 }
@@ -195,6 +201,93 @@ static int compose_environment(struct child *child)
     return child->environment == NULL ? ENOMEM : 0;
 }
 
+/* ---- which program it is ---- */
+
+static int add_program(struct child *child, size_t *count, const char *folder, size_t folder_size)
+{
+    char path[PATH_SIZE];
+    int size = snprintf(path, sizeof path, "%.*s/%s", (int)folder_size, folder, child->plan->command[0]);
+
+    if (size < 0 || (size_t)size >= sizeof path)
+        return 0; /* too long to be there */
+    child->programs[*count] = strdup(path);
+    return child->programs[(*count)++] == NULL ? ENOMEM : 0;
+}
+
+/* As execvp looks, but no relative folder is searched: it would be relative to the home. */
+static int search_program(struct child *child)
+{
+    const char *folder = child->plan->search_path;
+    size_t count = 0;
+    int error = 0;
+
+    while (error == 0) {
+        size_t size = strcspn(folder, ":");
+
+        if (folder[0] == '/')
+            error = add_program(child, &count, folder, size);
+        if (folder[size] == '\0')
+            break;
+        folder += size + 1;
+    }
+    return error;
+}
+
+static int find_programs(struct child *child)
+{
+    const char *program = child->plan->command[0], *folder = child->plan->start_directory;
+    size_t count_max = 2; /* one, and the end */
+
+    for (const char *at = child->plan->search_path; *at != '\0'; at++)
+        count_max += *at == ':';
+    child->programs = calloc(count_max, sizeof *child->programs);
+    if (child->programs == NULL)
+        return ENOMEM;
+    if (strchr(program, '/') == NULL)
+        return search_program(child);
+    if (program[0] != '/')
+        return add_program(child, &(size_t){0}, folder, strlen(folder));
+    child->programs[0] = strdup(program);
+    return child->programs[0] == NULL ? ENOMEM : 0;
+}
+
+/* No file without a "#!" becomes a shell script.  The errno that tells most: of the last file that was there. */
+static int run_program(struct child *child)
+{
+    int result = 0;
+
+    for (char **program = child->programs; *program != NULL; program++) {
+        execve(*program, child->plan->command, child->environment);
+        if (result == 0 || (errno != ENOENT && errno != ENOTDIR))
+            result = errno;
+    }
+    return result == 0 ? ENOENT : result;
+}
+
+/* ---- the seal ---- */
+
+static int limit(struct child *child)
+{
+    return seal_limit(child->plan->seal);
+}
+
+static int confine(struct child *child)
+{
+    return seal_confine(child->plan->seal, &(struct seal_subject){.home_fd = child->home_fd,
+                                                                  .programs = child->programs,
+                                                                  .command = child->plan->command,
+                                                                  .environment = child->environment,
+                                                                  .inherited = environ,
+                                                                  .user_home = user_home(child)});
+}
+
+static int filter(struct child *child)
+{
+    return seal_filter(child->plan->seal);
+}
+
+/* ---- all of them ---- */
+
 static void say(const struct child *child, int32_t step, int error)
 {
     struct spawn_word word = {.step = step, .error = error, .file = (int32_t)child->file};
@@ -202,51 +295,6 @@ static void say(const struct child *child, int32_t step, int error)
     /* The pipe has room for many; and nobody is left to hear that nobody hears. */
     if (write(child->word_fd, &word, sizeof word) < 0)
         _exit(EXIT_NOT_STARTED);
-}
-
-static int try_program(const struct child *child, const char *directory, size_t directory_size)
-{
-    char path[PATH_SIZE];
-    int size = snprintf(path, sizeof path, "%.*s/%s", (int)directory_size, directory, child->plan->command[0]);
-
-    if (size < 0 || (size_t)size >= sizeof path)
-        return ENAMETOOLONG;
-    execve(path, child->plan->command, child->environment);
-    return errno;
-}
-
-/* As execvp, but no file without a "#!" becomes a shell script, and no relative directory is searched: it would be
- * relative to the home.  The errno that tells most: of the last file that was there. */
-static int search_program(const struct child *child)
-{
-    const char *directory = child->plan->search_path;
-    int result = ENOENT;
-
-    for (;;) {
-        size_t size = strcspn(directory, ":");
-
-        if (directory[0] == '/') {
-            int error = try_program(child, directory, size);
-
-            if (error != ENOENT && error != ENOTDIR)
-                result = error;
-        }
-        if (directory[size] == '\0')
-            return result;
-        directory += size + 1;
-    }
-}
-
-static int run_program(struct child *child)
-{
-    const char *program = child->plan->command[0];
-
-    if (strchr(program, '/') == NULL)
-        return search_program(child);
-    if (program[0] != '/')
-        return try_program(child, child->plan->start_directory, strlen(child->plan->start_directory));
-    execve(program, child->plan->command, child->environment);
-    return errno;
 }
 
 static const struct {
@@ -264,6 +312,10 @@ static const struct {
     {"home", enter_home},
     {"privileges", renounce_privileges},
     {"environment", compose_environment},
+    {"program", find_programs},
+    {"seal", limit},
+    {"landlock", confine},
+    {"seccomp", filter},   /* behind everything that it refuses */
     {"exec", run_program}, /* the last; does not come back when it succeeds */
 };
 
@@ -307,21 +359,44 @@ static int make_pipe(int ends[2])
     return 0;
 }
 
-static int fork_child(struct child *child, struct spawned *spawned_out)
+/* fork, with a pidfd in the same breath: there is no moment at which the child is known by a number alone. */
+static pid_t clone_child(int *pidfd_out)
+{
+    struct clone_args arguments = {
+        .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd_out, .exit_signal = SIGCHLD};
+
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+/* Where clone3 is forbidden (some containers answer ENOSYS). */
+static pid_t fork_child(int *pidfd_out)
 {
     pid_t pid = fork();
-    int pidfd, error;
 
+    if (pid <= 0)
+        return pid;
+    *pidfd_out = pidfd_open(pid, 0); /* we alone reap it, so the number is still its own */
+    if (*pidfd_out < 0) {
+        int error = errno;
+
+        kill(pid, SIGKILL); /* and is reaped as one that nobody knows */
+        errno = error;
+        return -1;
+    }
+    return pid;
+}
+
+static int start_child(struct child *child, struct spawned *spawned_out)
+{
+    int pidfd = -1;
+    pid_t pid = clone_child(&pidfd);
+
+    if (pid < 0 && errno == ENOSYS)
+        pid = fork_child(&pidfd);
     if (pid == 0)
         run_child(child);
     if (pid < 0)
         return errno;
-    pidfd = pidfd_open(pid, 0); /* we alone reap it, so the pid is still its own */
-    if (pidfd < 0) {
-        error = errno;
-        kill(pid, SIGKILL);
-        return error; /* and is reaped as one that nobody knows */
-    }
     spawned_out->pid = (int32_t)pid;
     spawned_out->pidfd = pidfd;
     return 0;
@@ -348,7 +423,7 @@ int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_C
     child.word_fd = word[1];
     child.error_fd = errors[1];
     *step_out = "fork";
-    error = fork_child(&child, &spawned);
+    error = start_child(&child, &spawned);
     if (error != 0)
         goto close_errors;
     close(word[1]);

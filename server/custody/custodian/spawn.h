@@ -4,7 +4,7 @@
  * is told from one that could not be, with the step and its errno.  The custodian never waits for it: a home on a hung
  * file system holds up its own child alone.
  *
- * fork is safe here: the custodian has one thread.  So is the parent-death signal, which is bound to that thread.
+ * clone3 is safe here: the custodian has one thread.  So is the parent-death signal, which is bound to that thread.
  *
  * Threads: the custodian's one. */
 #ifndef SERVER_CUSTODY_CUSTODIAN_SPAWN_H
@@ -12,6 +12,7 @@
 
 #include "proto/compiler.h"
 #include "server/custody/custodian/environment.h"
+#include "server/custody/custodian/seal.h"
 #include "server/custody/protocol.h"
 
 #include <stdbool.h>
@@ -24,8 +25,9 @@ struct spawn_plan {
     const char *search_path;
     const char *start_directory; /* what a relative argv[0] with a slash is relative to: never the home */
     struct environment_rules environment;
-    bool
-        foreign_credentials; /* HOME is the home directory of the home's owner, where other tools keep their sign-ins */
+    /* HOME is the home directory of the home's owner, where other tools keep their sign-ins */
+    bool foreign_credentials;
+    const struct seal *seal;
     struct rlimit file_limit; /* RLIMIT_NOFILE as it was before the custodian raised its own */
 };
 

@@ -1,0 +1,837 @@
+/* The seal, from inside: a worker that tries to get out (tests/support/escaper.c), started as the custodian starts it.
+ *
+ * Each escape is tried twice: sealed it is refused by the layer that is named, unsealed it is not: so it is the seal
+ * that refuses it. */
+#include "server/base/clock.h"
+#include "server/custody/custodian/landlock.h"
+#include "server/custody/custodian/ports.h"
+#include "server/custody/custodian/spawn.h"
+#include "tests/support/check_main.h"
+#include "tests/support/patience.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 256, LINE_SIZE = 512 };
+
+static char root[] = "/tmp/test_seal.XXXXXX";
+static char home[PATH_SIZE], other[PATH_SIZE], program[PATH_SIZE], command[PATH_SIZE * 2];
+static int listener = -1;
+static uint16_t port; /* of the listener */
+
+/* ---- the stage: two homes and a listener ---- */
+
+static void compose(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void compose(char *text, size_t size, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    ck_assert_int_lt(vsnprintf(text, size, format, arguments), (int)size);
+    va_end(arguments);
+}
+
+static void path_to(char path[PATH_SIZE], const char *folder, const char *name)
+{
+    compose(path, PATH_SIZE, "%s/%s", folder, name);
+}
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[PATH_SIZE];
+    int fd;
+
+    path_to(path, folder, name);
+    unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+    ck_assert_int_eq((int)write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+}
+
+static void set_stage(void)
+{
+    const char *folder = getenv("PROBED_BIN");
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    char path[PATH_SIZE];
+
+    ck_assert_msg(folder != NULL, "PROBED_BIN names the folder of the programs");
+    path_to(program, folder, "escaper");
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    ck_assert_int_eq(chmod(root, 0755), 0);
+    path_to(home, root, "home");
+    path_to(other, root, "other");
+    ck_assert_int_eq(mkdir(home, 0755), 0);
+    ck_assert_int_eq(mkdir(other, 0755), 0);
+    write_file(home, "own", "own");
+    write_file(home, "program", "#!/bin/sh\nexit 0\n");
+    write_file(home, "scrap", "");
+    write_file(home, "waste", "");
+    write_file(other, "secret", "secret");
+    path_to(path, other, "secret");
+    ck_assert_int_eq(symlinkat(path, AT_FDCWD, (path_to(command, home, "link"), command)), 0);
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(listener, 64), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    port = ntohs(address.sin_port);
+}
+
+static void clear_stage(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        execlp("rm", "rm", "-rf", root, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(child, NULL, 0);
+    close(listener);
+}
+
+/* ---- the worker ---- */
+
+struct prisoner {
+    struct spawned process;
+    struct seal seal;
+    int to, from;
+};
+
+/* Starts it with the seal that was prepared. */
+static void start(struct prisoner *prisoner, const struct seal_settings *settings, const char *folder)
+{
+    char *const words[] = {program, NULL};
+    char *const pass[] = {(char *)(uintptr_t) "PATH", (char *)(uintptr_t) "SSL_CERT_FILE", NULL};
+    struct spawn_plan plan = {.command = words,
+                              .search_path = "/usr/bin:/bin",
+                              .start_directory = "/",
+                              .environment = {.pass = pass, .home_env = "HERMES_HOME"},
+                              .foreign_credentials = settings->foreign_credentials,
+                              .seal = &prisoner->seal};
+    int request[2], answer[2], fds[ORDER_DESCRIPTOR_COUNT], error;
+    const char *step;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &plan.file_limit), 0);
+    ck_assert_int_eq(pipe2(request, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(answer, O_CLOEXEC), 0);
+    fds[ORDER_HOME] = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    fds[ORDER_REQUEST] = request[0];
+    fds[ORDER_ANSWER] = answer[1];
+    ck_assert_int_ge(fds[ORDER_HOME], 0);
+    error = spawn_worker(&plan, fds, &prisoner->process, &step);
+    ck_assert_msg(error == 0, "%s: %s", step, strerror(error));
+    close(request[0]);
+    close(answer[1]);
+    close(fds[ORDER_HOME]);
+    prisoner->to = request[1];
+    prisoner->from = answer[0];
+}
+
+static void imprison_with(struct prisoner *prisoner, const struct seal_settings *settings, struct seal_offer offer)
+{
+    struct status status = seal_prepare(settings, offer, &prisoner->seal);
+
+    ck_assert_msg(status_is_ok(&status), "%s", status.message);
+    start(prisoner, settings, home);
+}
+
+static void imprison(struct prisoner *prisoner, const struct seal_settings *settings)
+{
+    imprison_with(prisoner, settings, seal_find_offer());
+}
+
+/* What the child said last, for a test that fails because it is not there. */
+static const char *last_words(const struct prisoner *prisoner)
+{
+    static char words[64];
+    struct spawn_word word = {.step = -1};
+
+    while (read(prisoner->process.word_fd, &word, sizeof word) == (ssize_t)sizeof word)
+        continue;
+    snprintf(words, sizeof words, "%s: %s", spawn_step_name(word.step), strerror(word.error));
+    return words;
+}
+
+static void ask(const struct prisoner *prisoner, const char *attempt, char answer[LINE_SIZE])
+{
+    size_t size = 0;
+
+    ck_assert_int_eq((int)dprintf(prisoner->to, "%s\n", attempt), (int)strlen(attempt) + 1);
+    for (;;) {
+        struct pollfd look = {.fd = prisoner->from, .events = POLLIN};
+
+        ck_assert_msg(poll(&look, 1, PATIENCE_MS) == 1, "%s: no answer", attempt);
+        ck_assert_msg(read(prisoner->from, answer + size, 1) == 1, "%s: it ended (%s)", attempt, last_words(prisoner));
+        if (answer[size] == '\n')
+            break;
+        ck_assert_uint_lt(++size, LINE_SIZE);
+    }
+    answer[size] = '\0';
+}
+
+static void expect(const struct prisoner *prisoner, const char *attempt, const char *expected)
+{
+    char answer[LINE_SIZE];
+
+    ask(prisoner, attempt, answer);
+    ck_assert_msg(strcmp(answer, expected) == 0, "%s: %s instead of %s", attempt, answer, expected);
+}
+
+#define EXPECT(prisoner, expected, ...)                                                                                \
+    do {                                                                                                               \
+        char attempt_[LINE_SIZE];                                                                                      \
+        snprintf(attempt_, sizeof attempt_, __VA_ARGS__);                                                              \
+        expect(prisoner, attempt_, expected);                                                                          \
+    } while (0)
+
+static void set_free(struct prisoner *prisoner)
+{
+    close(prisoner->to);
+    close(prisoner->from);
+    pidfd_send_signal(prisoner->process.pidfd, SIGKILL, NULL, 0);
+    ck_assert_int_eq(waitpid(prisoner->process.pid, NULL, 0), prisoner->process.pid);
+    close(prisoner->process.pidfd);
+    close(prisoner->process.word_fd);
+    close(prisoner->process.error_fd);
+    seal_fini(&prisoner->seal);
+}
+
+static const struct seal_settings open_to_all = {.level = SEAL_OFF}, sealed = {.level = SEAL_STRICT};
+
+/* ---- every escape ---- */
+
+#define LANDLOCK "EACCES" /* files and ports */
+#define SCOPE    "EPERM"  /* Landlock, too: signals and abstract sockets */
+#define SECCOMP  "EPERM"
+#define CLONE3   "ENOSYS" /* seccomp */
+
+/* %o: the other home; %h: its own; %p: the listener's port; %t: this test's pid. */
+static const struct escape {
+    const char *attempt;
+    const char *sealed;   /* by which layer it is refused */
+    const char *unsealed; /* what it comes to without; NULL: that depends on the kernel */
+} escapes[] = {
+    {"read %o/secret", LANDLOCK, "done"},
+    {"read %h/link", LANDLOCK, "done"}, /* a symlink to it */
+    {"read %h/../other/secret", LANDLOCK, "done"},
+    {"list %o", LANDLOCK, "done"},
+    {"list /etc", LANDLOCK, "done"},
+    {"read /etc/fstab", LANDLOCK, NULL},
+    {"read /etc/debian_version", LANDLOCK, "done"},
+    {"read /proc/self/environ", LANDLOCK, "done"},
+    {"read /proc/%t/environ", LANDLOCK, NULL},
+    {"list /tmp", LANDLOCK, "done"},
+    {"write %h/own", LANDLOCK, "done"},
+    {"write %o/secret", LANDLOCK, "done"},
+    {"truncate %h/own", LANDLOCK, "done"},
+    {"create %h/new", LANDLOCK, "done"},
+    {"create %o/new", LANDLOCK, "done"},
+    {"create %o/../new", LANDLOCK, "done"},
+    {"mkdir %h/folder", LANDLOCK, "done"},
+    {"fifo %h/fifo", LANDLOCK, "done"},
+    {"symlink %h/symlink", LANDLOCK, "done"},
+    {"rename %h/scrap %h/renamed", LANDLOCK, "done"},
+    {"link %h/own %h/linked", LANDLOCK, "done"},
+    {"unlink %h/waste", LANDLOCK, "done"},
+    {"chmod %h/own", SECCOMP, "done"},
+    {"chmodat2 %h/own", SECCOMP, NULL}, /* Linux 6.6 */
+    {"chown %h/own", SECCOMP, "done"},
+    {"times %h/own", SECCOMP, "done"},
+    {"xattr %h/own", SECCOMP, NULL}, /* some file systems have none */
+    {"run %h/program", LANDLOCK, "done"},
+    {"run %o/secret", LANDLOCK, NULL},
+    {"ioctl /dev/urandom", LANDLOCK, "EINVAL"},
+    {"connect %p", LANDLOCK, "done"},
+    {"connect-mptcp %p", SECCOMP, NULL},
+    {"connect-fast %p", SECCOMP, "done"},
+    {"bind 0", LANDLOCK, "done"},
+    {"sequenced", SECCOMP, NULL},
+    {"vsock", SECCOMP, NULL},
+    {"abstract %t-abstract", SCOPE, "done"},
+    {"signal %t", SCOPE, "done"},
+    {"trace %t", SECCOMP, NULL},
+    {"trace-child", SECCOMP, "done"},
+    {"look-into-child", SECCOMP, "done"},
+    {"take-descriptor", SECCOMP, "done"},
+    {"keyring", SECCOMP, NULL}, /* some kernels have no keys, some no users' faults, … */
+    {"key", SECCOMP, NULL},
+    {"bpf", SECCOMP, NULL},
+    {"mount %h/nowhere", SECCOMP, "ENOENT"},
+    {"open-tree %h", SECCOMP, "done"},
+    {"uring", SECCOMP, NULL},
+    {"unshare", SECCOMP, NULL},
+    {"clone", SECCOMP, NULL},
+    {"clone3", CLONE3, NULL},
+    {"handle %h/own", SECCOMP, NULL},
+    {"userfault", SECCOMP, NULL},
+    {"memory-file", "EFBIG", "done"}, /* limits, as the next ones */
+    {"descriptors", "EPERM", NULL},
+    {"core", "EPERM", "EPERM"}, /* always */
+};
+
+static void fill_in(const char *pattern, char attempt[LINE_SIZE])
+{
+    size_t size = 0;
+
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern != '%')
+            size += (size_t)snprintf(attempt + size, LINE_SIZE - size, "%c", *pattern);
+        else if (*++pattern == 'p')
+            size += (size_t)snprintf(attempt + size, LINE_SIZE - size, "%u", port);
+        else if (*pattern == 't')
+            size += (size_t)snprintf(attempt + size, LINE_SIZE - size, "%d", (int)getpid());
+        else
+            size += (size_t)snprintf(attempt + size, LINE_SIZE - size, "%s", *pattern == 'o' ? other : home);
+        ck_assert_uint_lt(size, LINE_SIZE);
+    }
+}
+
+static int listen_abstract(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int size = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%d-abstract", (int)getpid());
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)size)),
+                     0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    return fd;
+}
+
+START_TEST(every_escape_is_refused_by_its_layer)
+{
+    struct prisoner prisoner;
+    int abstract = listen_abstract();
+    char attempt[LINE_SIZE];
+
+    imprison(&prisoner, &sealed);
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+        fill_in(escapes[i].attempt, attempt);
+        expect(&prisoner, attempt, escapes[i].sealed);
+    }
+    set_free(&prisoner);
+    close(abstract);
+}
+END_TEST
+
+START_TEST(without_the_seal_they_are_none)
+{
+    struct prisoner prisoner;
+    int abstract = listen_abstract();
+    char attempt[LINE_SIZE], answer[LINE_SIZE];
+
+    imprison(&prisoner, &open_to_all);
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+        fill_in(escapes[i].attempt, attempt);
+        ask(&prisoner, attempt, answer);
+        ck_assert_msg(escapes[i].unsealed == NULL || strcmp(answer, escapes[i].unsealed) == 0, "%s: %s, not %s",
+                      attempt, answer, escapes[i].unsealed);
+    }
+    set_free(&prisoner);
+    close(abstract);
+}
+END_TEST
+
+/* ---- what must go on ---- */
+
+START_TEST(what_a_worker_needs_is_left_to_it)
+{
+    static const char *const needs[] = {"read %h/own",
+                                        "list %h",
+                                        "read /usr/bin/env",
+                                        "run /usr/bin/true",
+                                        "read /dev/urandom",
+                                        "write /dev/null",
+                                        "read /etc/passwd",
+                                        "read /etc/hosts",
+                                        "read /etc/nsswitch.conf",
+                                        "list /etc/ssl/certs",
+                                        "read /etc/ssl/certs/ca-certificates.crt",
+                                        "thread",
+                                        "udp %p"};
+    struct prisoner prisoner;
+    char attempt[LINE_SIZE];
+
+    imprison(&prisoner, &sealed);
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        fill_in(needs[i], attempt);
+        expect(&prisoner, attempt, "done");
+    }
+    EXPECT(&prisoner, "done", "resolve localhost 127.0.0.1");
+    set_free(&prisoner);
+}
+END_TEST
+
+/* What README says is not confined, is not: whoever changes that, changes it there. */
+START_TEST(udp_and_the_names_of_unix_sockets_are_not_confined)
+{
+    struct prisoner prisoner;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    compose(address.sun_path, sizeof address.sun_path, "%s/socket", other);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, "done", "udp %u", port);
+    EXPECT(&prisoner, "done", "unix %s", address.sun_path);
+    set_free(&prisoner);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_writable_home_is_written_and_nothing_else)
+{
+    const struct seal_settings settings = {.level = SEAL_STRICT, .writable_home = true};
+    static const char *const inside[] = {"create %h/new",
+                                         "write %h/new",
+                                         "truncate %h/own",
+                                         "mkdir %h/folder",
+                                         "create %h/folder/new",
+                                         "rename %h/new %h/folder/old",
+                                         "link %h/own %h/linked",
+                                         "symlink %h/symlink",
+                                         "fifo %h/fifo",
+                                         "unlink %h/linked",
+                                         "chmod %h/own",
+                                         "times %h/own",
+                                         "memory-file"};
+    static const char *const outside[] = {"create %o/new", "write %o/secret", "truncate %o/secret", "mkdir %o/folder",
+                                          "write %h/link", "run %h/program",  "create %o/../new"};
+    struct prisoner prisoner;
+    char attempt[LINE_SIZE];
+
+    imprison(&prisoner, &settings);
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        fill_in(inside[i], attempt);
+        expect(&prisoner, attempt, "done");
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        fill_in(outside[i], attempt);
+        expect(&prisoner, attempt, LANDLOCK);
+    }
+    set_free(&prisoner);
+}
+END_TEST
+
+START_TEST(ports_of_the_configuration_of_proxies_and_of_base_urls_are_open)
+{
+    char number[8], text[128];
+    struct prisoner prisoner;
+    const struct seal_settings settings = {.level = SEAL_STRICT, .connect_ports = (char *const[]){number, NULL}};
+
+    snprintf(number, sizeof number, "%u", port);
+    imprison(&prisoner, &settings);
+    EXPECT(&prisoner, "done", "connect %u", port);
+    EXPECT(&prisoner, LANDLOCK, "connect %u", port - 1);
+    EXPECT(&prisoner, LANDLOCK, "bind %u", port);
+    set_free(&prisoner);
+    compose(text, sizeof text, "OPENROUTER_BASE_URL=http://127.0.0.1:%u/v1\n", port);
+    write_file(home, ".env", text);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, "done", "connect %u", port);
+    set_free(&prisoner);
+    compose(text, sizeof text, "HTTPS_PROXY=127.0.0.1:%u\n", port);
+    write_file(home, ".env", text);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, "done", "connect %u", port);
+    set_free(&prisoner);
+    compose(text, sizeof text, "NO_PROXY=127.0.0.1:%u\nNOTE=127.0.0.1:%u\n", port, port);
+    write_file(home, ".env", text);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, LANDLOCK, "connect %u", port);
+    set_free(&prisoner);
+}
+END_TEST
+
+START_TEST(ports_are_read_as_curl_reads_them)
+{
+    static const struct {
+        const char *variable;
+        uint16_t port; /* 0: none */
+    } rows[] = {
+        {"A_BASE_URL=https://api.example", 443},
+        {"A_BASE_URL=https://api.example/v1", 443},
+        {"A_BASE_URL=HTTPS://api.example:8443/v1", 8443},
+        {"A_BASE_URL=http://localhost", 80},
+        {"A_BASE_URL=http://[::1]:8080/x", 8080},
+        {"A_BASE_URL=http://[::1]", 80},
+        {"A_BASE_URL=http://[::1:8080", 0},
+        {"A_BASE_URL=https://user:9@host:99?x:77", 99},
+        {"A_BASE_URL=https://host:", 443},
+        {"A_BASE_URL=https://host:0", 0},
+        {"A_BASE_URL=https://host:65535", 65535},
+        {"A_BASE_URL=https://host:65536", 0},
+        {"A_BASE_URL=https://host:99999999999999999999", 0},
+        {"A_BASE_URL=https://host:8x", 0},
+        {"A_BASE_URL=ftp://host:8", 0},
+        {"A_BASE_URL=", 0},
+        {"A_BASE_URL", 0},
+        {"HTTPS_PROXY=proxy.example:3128", 3128},
+        {"https_proxy=http://proxy.example", 1080},
+        {"ALL_PROXY=socks5h://u:p@proxy.example:9050", 9050},
+        {"HTTPS_PROXY=https://proxy.example", 443},
+        {"HTTPS_PROXY=proxy.example", 1080},
+        {"NO_PROXY=proxy.example:3128", 0},
+        {"_PROXY=proxy.example:3128", 0},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *const environment[] = {(char *)(uintptr_t)rows[i].variable, NULL};
+        struct ports ports = {.count = 0};
+
+        ports_add_environment(&ports, environment);
+        ck_assert_msg(ports.count == (rows[i].port != 0) && (ports.count == 0 || ports.numbers[0] == rows[i].port),
+                      "%s: %u", rows[i].variable, ports.count == 0 ? 0 : ports.numbers[0]);
+    }
+}
+END_TEST
+
+START_TEST(whoever_names_many_ports_has_the_first)
+{
+    struct ports ports = {.count = 0};
+
+    for (unsigned number = 1; number <= 1000; number++)
+        ports_add(&ports, (uint16_t)number);
+    ports_add(&ports, 1);
+    ck_assert_uint_eq(ports.count, PORTS_COUNT_MAX);
+    ck_assert_uint_eq(ports.numbers[PORTS_COUNT_MAX - 1], PORTS_COUNT_MAX);
+}
+END_TEST
+
+START_TEST(read_paths_are_read_and_not_written)
+{
+    char *const paths[] = {other, (char *)(uintptr_t) "/nowhere/at/all", NULL};
+    const struct seal_settings settings = {.level = SEAL_STRICT, .read_paths = paths};
+    struct prisoner prisoner;
+
+    imprison(&prisoner, &settings);
+    EXPECT(&prisoner, "done", "read %s/secret", other);
+    EXPECT(&prisoner, LANDLOCK, "write %s/secret", other);
+    EXPECT(&prisoner, LANDLOCK, "create %s/new", other);
+    set_free(&prisoner);
+}
+END_TEST
+
+START_TEST(certificates_are_where_the_daemon_was_told_not_where_a_home_says)
+{
+    struct prisoner prisoner;
+    char path[PATH_SIZE], text[PATH_SIZE + 32];
+
+    path_to(path, other, "secret");
+    compose(text, sizeof text, "SSL_CERT_FILE=%s\nSSL_CERT_DIR=%s\n", path, other);
+    write_file(home, ".env", text);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, "done", "variable SSL_CERT_DIR");
+    EXPECT(&prisoner, LANDLOCK, "read %s", path);
+    set_free(&prisoner);
+    setenv("SSL_CERT_FILE", path, 1);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, "done", "read %s", path);
+    EXPECT(&prisoner, LANDLOCK, "list %s", other);
+    set_free(&prisoner);
+}
+END_TEST
+
+START_TEST(other_tools_sign_ins_are_read_when_the_configuration_says_so)
+{
+    const struct seal_settings settings = {.level = SEAL_STRICT, .foreign_credentials = true};
+    char path[PATH_SIZE], text[PATH_SIZE + 32];
+    struct prisoner prisoner;
+
+    compose(text, sizeof text, "CODEX_HOME=%s\n", other);
+    write_file(home, ".env", text);
+    path_to(path, other, "secret");
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, LANDLOCK, "read %s", path);
+    set_free(&prisoner);
+    imprison(&prisoner, &settings);
+    EXPECT(&prisoner, "done", "read %s", path);
+    EXPECT(&prisoner, LANDLOCK, "write %s", path);
+    set_free(&prisoner);
+}
+END_TEST
+
+/* ---- programs ---- */
+
+/* Sends one line to a command and expects one back. */
+static void expect_answer(char *const *words, const char *answer)
+{
+    struct seal seal;
+    struct status status = seal_prepare(&sealed, seal_find_offer(), &seal);
+    struct spawn_plan plan = {.command = words,
+                              .search_path = other,
+                              .start_directory = other,
+                              .environment = {.home_env = "HERMES_HOME"},
+                              .seal = &seal};
+    struct prisoner prisoner;
+    int request[2], answers[2], error;
+    const char *step;
+
+    ck_assert(status_is_ok(&status));
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &plan.file_limit), 0);
+    ck_assert_int_eq(pipe2(request, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(answers, O_CLOEXEC), 0);
+    {
+        const int fds[ORDER_DESCRIPTOR_COUNT] = {open(home, O_PATH | O_CLOEXEC), request[0], answers[1]};
+
+        error = spawn_worker(&plan, fds, &prisoner.process, &step);
+        ck_assert_msg(error == 0, "%s: %s", step, strerror(error));
+        close(fds[0]);
+    }
+    close(request[0]);
+    close(answers[1]);
+    prisoner.to = request[1];
+    prisoner.from = answers[0];
+    prisoner.seal = seal;
+    expect(&prisoner, "anything", answer);
+    set_free(&prisoner);
+}
+
+START_TEST(a_worker_may_read_and_run_its_own_program_wherever_it_lies)
+{
+    char path[PATH_SIZE], interpreter[PATH_SIZE];
+
+    write_file(other, "script", "#!/bin/sh\nread line\necho \"$line\"\nread line\n");
+    path_to(path, other, "script");
+    expect_answer((char *const[]){path, NULL}, "anything");
+    expect_answer((char *const[]){(char *)(uintptr_t) "script", NULL}, "anything");
+    expect_answer((char *const[]){(char *)(uintptr_t) "./script", NULL}, "anything");
+    expect_answer((char *const[]){(char *)(uintptr_t) "/bin/sh", path, NULL}, "anything");
+    path_to(interpreter, other, "interpreter");
+    ck_assert_int_eq(link(program, interpreter), 0);
+    compose(interpreter, sizeof interpreter, "#!%s/interpreter\n", other);
+    write_file(other, "second", interpreter);
+    path_to(path, other, "second");
+    expect_answer((char *const[]){path, NULL}, "EINVAL"); /* escaper does not know "anything" */
+}
+END_TEST
+
+/* ---- the owner ---- */
+
+START_TEST(a_worker_of_another_owner_is_sealed_as_well)
+{
+    struct prisoner prisoner;
+    const uid_t owner = 65534;
+
+    if (geteuid() != 0)
+        return; /* only root has workers of others */
+    ck_assert_int_eq(chown(home, owner, owner), 0);
+    imprison(&prisoner, &sealed);
+    EXPECT(&prisoner, "done", "read %s/own", home);
+    EXPECT(&prisoner, LANDLOCK, "read %s/secret", other);
+    EXPECT(&prisoner, LANDLOCK, "create %s/new", home);
+    EXPECT(&prisoner, SECCOMP, "unshare");
+    set_free(&prisoner);
+}
+END_TEST
+
+/* ---- older kernels, as far as a newer one can tell ---- */
+
+START_TEST(less_landlock_confines_what_it_knows)
+{
+    const struct seal_settings settings = {.level = SEAL_AUTO};
+
+    for (int abi = LANDLOCK_ABI_NONE; abi <= landlock_find_abi(); abi++) {
+        struct prisoner prisoner;
+
+        imprison_with(&prisoner, &settings, (struct seal_offer){.landlock_abi = abi, .filters = true});
+        EXPECT(&prisoner, "done", "read %s/own", home);
+        EXPECT(&prisoner, abi >= LANDLOCK_ABI_FILES ? LANDLOCK : "done", "read %s/secret", other);
+        EXPECT(&prisoner, abi >= LANDLOCK_ABI_FILES ? LANDLOCK : "done", "write %s/secret", other);
+        EXPECT(&prisoner, abi >= LANDLOCK_ABI_TRUNCATE ? LANDLOCK : "done", "truncate %s/own", home);
+        EXPECT(&prisoner, abi >= LANDLOCK_ABI_TCP ? LANDLOCK : "done", "connect %u", port);
+        EXPECT(&prisoner, abi >= LANDLOCK_ABI_DEVICES ? LANDLOCK : "EINVAL", "ioctl /dev/urandom");
+        EXPECT(&prisoner, abi >= LANDLOCK_ABI_SCOPES ? SCOPE : "done", "signal %d", (int)getpid());
+        EXPECT(&prisoner, SECCOMP, "trace-child");
+        set_free(&prisoner);
+        write_file(home, "own", "own");
+        write_file(other, "secret", "secret");
+    }
+}
+END_TEST
+
+START_TEST(without_seccomp_the_other_layers_hold)
+{
+    const struct seal_settings settings = {.level = SEAL_AUTO};
+    struct prisoner prisoner;
+
+    imprison_with(&prisoner, &settings, (struct seal_offer){.landlock_abi = landlock_find_abi()});
+    EXPECT(&prisoner, LANDLOCK, "read %s/secret", other);
+    EXPECT(&prisoner, "EFBIG", "memory-file");
+    EXPECT(&prisoner, "done", "trace-child");
+    set_free(&prisoner);
+}
+END_TEST
+
+START_TEST(what_there_is_and_what_is_missing_is_said_whole)
+{
+    static const struct {
+        struct seal_offer offer;
+        const char *name, *text;
+    } rows[] = {
+        {{0, false},
+         "limits",
+         "auto: limits; missing for strict: files, truncation, TCP ports, device controls, signals and abstract "
+         "sockets (Landlock ABI 6), system calls (seccomp); Linux 6.12 or later, with landlock in lsm=, would do; UDP "
+         "ports "
+         "stay open"},
+        {{1, true},
+         "landlock 1, seccomp, limits",
+         "auto: files (Landlock ABI 1), system calls (seccomp), limits; missing for strict: truncation, TCP ports, "
+         "device controls, signals and abstract sockets (Landlock ABI 6); Linux 6.12 or later, with landlock in lsm=, "
+         "would do; UDP ports stay open"},
+        {{4, true},
+         "landlock 4, seccomp, limits",
+         "auto: files, truncation, TCP ports (Landlock ABI 4), system calls (seccomp), limits; missing for strict: "
+         "device controls, signals and abstract sockets (Landlock ABI 6); Linux 6.12 or later, with landlock in lsm=, "
+         "would do; UDP ports stay open"},
+        {{7, true},
+         "landlock 7, seccomp, limits",
+         "auto: files, truncation, TCP ports, device controls, signals and abstract sockets (Landlock ABI 7), system "
+         "calls (seccomp), limits; UDP ports stay open"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct seal_settings settings = {.level = SEAL_AUTO};
+        char text[STATUS_MESSAGE_SIZE], name[PROTOCOL_SEAL_NAME_SIZE];
+        struct seal seal;
+        struct status status = seal_prepare(&settings, rows[i].offer, &seal);
+
+        ck_assert(status_is_ok(&status));
+        seal_describe(&seal, text);
+        seal_name(&seal, name);
+        ck_assert_str_eq(text, rows[i].text);
+        ck_assert_str_eq(name, rows[i].name);
+        seal_fini(&seal);
+    }
+}
+END_TEST
+
+START_TEST(strict_refuses_and_names_what_is_missing_and_the_kernel_that_would_do)
+{
+    static const struct {
+        struct seal_offer offer;
+        const char *missing;
+    } rows[] = {
+        {{0, false},
+         "cannot confine: files, truncation, TCP ports, device controls, signals and abstract sockets (Landlock ABI "
+         "6), system calls (seccomp); Linux 6.12 or later, with landlock in lsm=, would do"},
+        {{2, true},
+         "cannot confine: truncation, TCP ports, device controls, signals and abstract sockets (Landlock ABI 6); "
+         "Linux 6.12 or later"},
+        {{5, true}, "cannot confine: signals and abstract sockets (Landlock ABI 6); Linux 6.12 or later"},
+        {{6, false}, "cannot confine: system calls (seccomp); Linux 6.12 or later"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seal seal;
+        struct status status = seal_prepare(&sealed, rows[i].offer, &seal);
+
+        ck_assert_int_eq((int)status.code, STATUS_UNAVAILABLE);
+        ck_assert_msg(strstr(status.message, rows[i].missing) != NULL, "%s", status.message);
+        ck_assert_ptr_nonnull(strstr(status.message, "worker.sandbox is strict"));
+    }
+}
+END_TEST
+
+/* ---- what it costs ---- */
+
+enum { PAIR_COUNT = 101 };
+
+/* From the order to the worker's first answer. */
+static uint64_t time_start(const struct seal_settings *settings)
+{
+    struct prisoner prisoner;
+    uint64_t from_ns;
+    struct status status = seal_prepare(settings, seal_find_offer(), &prisoner.seal); /* once a custodian */
+
+    ck_assert(status_is_ok(&status));
+    from_ns = clock_now_ns();
+    start(&prisoner, settings, home);
+    expect(&prisoner, "variable PATH", "done");
+    from_ns = clock_now_ns() - from_ns;
+    set_free(&prisoner);
+    return from_ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* Medians of starts side by side, so that what else goes on is in both. */
+static bool costs_less_than_a_millisecond(void)
+{
+    static uint64_t with_ns[PAIR_COUNT], without_ns[PAIR_COUNT];
+
+    for (size_t i = 0; i < PAIR_COUNT; i++) {
+        without_ns[i] = time_start(&open_to_all);
+        with_ns[i] = time_start(&sealed);
+    }
+    qsort(with_ns, PAIR_COUNT, sizeof with_ns[0], compare);
+    qsort(without_ns, PAIR_COUNT, sizeof without_ns[0], compare);
+    printf("a start: %.3f ms, sealed %.3f ms (medians of %d)\n", (double)without_ns[PAIR_COUNT / 2] / 1e6,
+           (double)with_ns[PAIR_COUNT / 2] / 1e6, PAIR_COUNT);
+    return with_ns[PAIR_COUNT / 2] < without_ns[PAIR_COUNT / 2] + NS_PER_MS;
+}
+
+START_TEST(a_sealed_start_takes_less_than_a_millisecond_more)
+{
+    bool in_time = false;
+
+    for (size_t round = 0; round < PATIENCE_ROUNDS && !in_time; round++)
+        in_time = costs_less_than_a_millisecond();
+    ck_assert(in_time || !patience_time_counts());
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("seal");
+    TCase *tcase = tcase_create("escapes");
+
+    tcase_add_checked_fixture(tcase, set_stage, clear_stage);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, every_escape_is_refused_by_its_layer);
+    tcase_add_test(tcase, without_the_seal_they_are_none);
+    tcase_add_test(tcase, what_a_worker_needs_is_left_to_it);
+    tcase_add_test(tcase, udp_and_the_names_of_unix_sockets_are_not_confined);
+    tcase_add_test(tcase, a_writable_home_is_written_and_nothing_else);
+    tcase_add_test(tcase, ports_of_the_configuration_of_proxies_and_of_base_urls_are_open);
+    tcase_add_test(tcase, read_paths_are_read_and_not_written);
+    tcase_add_test(tcase, certificates_are_where_the_daemon_was_told_not_where_a_home_says);
+    tcase_add_test(tcase, other_tools_sign_ins_are_read_when_the_configuration_says_so);
+    tcase_add_test(tcase, a_worker_may_read_and_run_its_own_program_wherever_it_lies);
+    tcase_add_test(tcase, a_worker_of_another_owner_is_sealed_as_well);
+    tcase_add_test(tcase, less_landlock_confines_what_it_knows);
+    tcase_add_test(tcase, without_seccomp_the_other_layers_hold);
+    tcase_add_test(tcase, a_sealed_start_takes_less_than_a_millisecond_more);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("words");
+    tcase_add_test(tcase, ports_are_read_as_curl_reads_them);
+    tcase_add_test(tcase, whoever_names_many_ports_has_the_first);
+    tcase_add_test(tcase, what_there_is_and_what_is_missing_is_said_whole);
+    tcase_add_test(tcase, strict_refuses_and_names_what_is_missing_and_the_kernel_that_would_do);
+    suite_add_tcase(suite, tcase);
+    return check_main(suite);
+}
