@@ -164,8 +164,10 @@ static void worker_gone(void *context, uint64_t worker_id, const struct status *
 {
     struct shell *shell = context;
     struct actions actions = ACTIONS_EMPTY;
-    uint64_t now_ns = enter(shell);
+    uint64_t now_ns;
 
+    work_worker_gone(shell->work, worker_id); /* first: behind the last step there may be no work any more */
+    now_ns = enter(shell);
     engine_worker_gone(shell->engine, now_ns, worker_id, ENGINE_BLAME_WORKER, cause, &actions);
     leave(shell, &actions);
 }
@@ -283,6 +285,13 @@ static void worker_spoke(void *context, uint64_t worker_id, uint64_t turn)
 
     engine_worker_spoke(shell->engine, now_ns, worker_id, turn, &actions);
     leave(shell, &actions);
+}
+
+static bool worker_is_gone(void *context, uint64_t worker_id)
+{
+    struct shell *shell = context;
+
+    return custody_is_gone(shell->custody, worker_id);
 }
 
 static void lease_returned(void *context, struct engine_lease *lease, const struct lease_outcome *outcome)
@@ -431,7 +440,7 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
     status = custody_create(&settings->custody, &custody_events, shell, &shell->custody);
     if (!status_is_ok(&status))
         goto destroy_engine;
-    status = work_create(&settings->work, lease_returned, shell, &shell->work);
+    status = work_create(&settings->work, lease_returned, worker_is_gone, shell, &shell->work);
     if (!status_is_ok(&status))
         goto destroy_custody;
     status = news_create(&news_settings, &news_source, shell, &shell->news);

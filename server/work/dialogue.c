@@ -20,8 +20,7 @@ enum { CHUNK_SIZE = 16384 };
 struct dialogue {
     struct worker_channel channel;
     uint64_t started_ns;
-    uint64_t deadline_ns;
-    size_t line_size_max;
+    struct dialogue_bounds bounds;
     struct status status; /* why it failed */
 };
 
@@ -30,7 +29,7 @@ struct dialogue {
 static enum lease_end fail_timed_out(struct dialogue *dialogue)
 {
     uint64_t allowed_ns =
-        dialogue->deadline_ns > dialogue->started_ns ? dialogue->deadline_ns - dialogue->started_ns : 0;
+        dialogue->bounds.deadline_ns > dialogue->started_ns ? dialogue->bounds.deadline_ns - dialogue->started_ns : 0;
 
     dialogue->status =
         status_make(STATUS_DEADLINE_EXCEEDED, "the worker gave no answer within %" PRIu64 " ms (probe.run_ms)",
@@ -54,26 +53,36 @@ static enum lease_end fail_too_long(struct dialogue *dialogue)
 {
     dialogue->status =
         status_make(STATUS_INTERNAL, "the worker's answer is longer than worker.reply_bytes_max (%zu bytes)",
-                    dialogue->line_size_max);
+                    dialogue->bounds.line_size_max);
     return LEASE_BREACHED;
 }
 
 /* ---- waiting and reading ---- */
 
-/* Waits for what the entries ask for; false at the deadline. */
-static bool wait_ready(const struct dialogue *dialogue, struct pollfd *fds, nfds_t count)
+enum wait_end { WAIT_READY, WAIT_GONE, WAIT_TOO_LATE };
+
+enum { WAIT_PIPE_COUNT = 2 };
+
+/* Waits for what the entries (WAIT_PIPE_COUNT at most) ask for.  GONE: none of it came, nor will it. */
+static enum wait_end wait_ready(const struct dialogue *dialogue, struct pollfd *pipes, nfds_t count)
 {
+    struct pollfd fds[WAIT_PIPE_COUNT + 1];
+
+    memcpy(fds, pipes, count * sizeof *fds);
+    fds[count] = (struct pollfd){.fd = dialogue->bounds.gone_fd, .events = POLLIN}; /* -1: passed over */
     for (;;) {
         uint64_t now_ns = clock_now_ns();
-        uint64_t left_ns = dialogue->deadline_ns > now_ns ? dialogue->deadline_ns - now_ns : 0;
+        uint64_t left_ns = dialogue->bounds.deadline_ns > now_ns ? dialogue->bounds.deadline_ns - now_ns : 0;
         struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
         int ready;
 
         if (left_ns == 0)
-            return false; /* also for a worker that never stops talking */
-        ready = ppoll(fds, count, &left, NULL);
-        if (ready > 0)
-            return true;
+            return WAIT_TOO_LATE; /* also for a worker that never stops talking */
+        ready = ppoll(fds, count + 1, &left, NULL);
+        if (ready > 0) {
+            memcpy(pipes, fds, count * sizeof *fds);
+            return ready == 1 && fds[count].revents != 0 ? WAIT_GONE : WAIT_READY;
+        }
         INVARIANT(ready == 0 || errno == EINTR || errno == ENOMEM); /* else a descriptor of ours is none */
     }
 }
@@ -96,13 +105,20 @@ static enum read_end read_some(int fd, char *bytes, size_t size, size_t *count_o
 
 /* ---- the steps ---- */
 
+static bool is_gone(const struct dialogue *dialogue)
+{
+    struct pollfd fd = {.fd = dialogue->bounds.gone_fd, .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
 /* The worker was idle until now: bytes or an end of file, of either pipe, are of no request of ours. */
 static enum lease_end look_for_stray(struct dialogue *dialogue)
 {
     struct pollfd fds[] = {{.fd = dialogue->channel.answer_fd, .events = POLLIN},
                            {.fd = dialogue->channel.request_fd}}; /* an error is reported unasked */
 
-    if (poll(fds, 2, 0) <= 0)
+    if (poll(fds, 2, 0) <= 0 && !is_gone(dialogue))
         return LEASE_ANSWERED;
     dialogue->status = status_make(STATUS_UNAVAILABLE, "the worker %s before it was asked",
                                    fds[0].revents & POLLIN ? "had something to say" : "had ended");
@@ -117,8 +133,14 @@ static enum lease_end wait_writable(struct dialogue *dialogue)
     char byte;
     size_t count;
 
-    if (!wait_ready(dialogue, fds, 2))
+    switch (wait_ready(dialogue, fds, 2)) {
+    case WAIT_TOO_LATE:
         return fail_timed_out(dialogue);
+    case WAIT_GONE:
+        return fail_died(dialogue, "before it had read the whole request");
+    case WAIT_READY:
+        break;
+    }
     if (fds[0].revents == 0)
         return LEASE_ANSWERED;
     if (read_some(dialogue->channel.answer_fd, &byte, 1, &count) == READ_BYTES)
@@ -156,7 +178,7 @@ static enum lease_end look_behind(struct dialogue *dialogue)
     case READ_END_OF_FILE:
         return fail_died(dialogue, "with its answer, which voids it");
     default:
-        return LEASE_ANSWERED;
+        return is_gone(dialogue) ? fail_died(dialogue, "with its answer, which voids it") : LEASE_ANSWERED;
     }
 }
 
@@ -167,7 +189,7 @@ static enum lease_end take_chunk(struct dialogue *dialogue, const char *chunk, s
     const char *line_end = memchr(chunk, '\n', size);
     size_t part = line_end == NULL ? size : (size_t)(line_end - chunk);
 
-    if (part > dialogue->line_size_max - line->size)
+    if (part > dialogue->bounds.line_size_max - line->size)
         return fail_too_long(dialogue);
     if (line_end != NULL && part + 1 < size)
         return fail_breached(dialogue, "wrote more than one line");
@@ -180,6 +202,11 @@ static enum lease_end take_chunk(struct dialogue *dialogue, const char *chunk, s
     return LEASE_ANSWERED;
 }
 
+static enum lease_end fail_unfinished(struct dialogue *dialogue, const struct text *line)
+{
+    return fail_died(dialogue, line->size == 0 ? "without an answer" : "in the middle of its answer");
+}
+
 static enum lease_end read_line(struct dialogue *dialogue, struct text *line)
 {
     struct pollfd fd = {.fd = dialogue->channel.answer_fd, .events = POLLIN};
@@ -189,15 +216,21 @@ static enum lease_end read_line(struct dialogue *dialogue, struct text *line)
     enum lease_end end = LEASE_ANSWERED;
 
     while (end == LEASE_ANSWERED && !whole) {
-        if (!wait_ready(dialogue, &fd, 1))
+        switch (wait_ready(dialogue, &fd, 1)) {
+        case WAIT_TOO_LATE:
             return fail_timed_out(dialogue);
+        case WAIT_GONE:
+            return fail_unfinished(dialogue, line);
+        case WAIT_READY:
+            break;
+        }
         switch (read_some(fd.fd, chunk, sizeof chunk, &size)) {
         case READ_BYTES:
             end = take_chunk(dialogue, chunk, size, line, &whole);
             secret_wipe(chunk, size); /* a worker may repeat what it was asked with */
             break;
         case READ_END_OF_FILE:
-            return fail_died(dialogue, line->size == 0 ? "without an answer" : "in the middle of its answer");
+            return fail_unfinished(dialogue, line);
         case READ_NOTHING_YET:
             break;
         }
@@ -205,11 +238,10 @@ static enum lease_end read_line(struct dialogue *dialogue, struct text *line)
     return end == LEASE_ANSWERED ? look_behind(dialogue) : end;
 }
 
-enum lease_end dialogue_ask(struct worker_channel channel, struct text *request, size_t line_size_max,
-                            uint64_t deadline_ns, struct dialogue_answer *answer_out, struct status *status_out)
+enum lease_end dialogue_ask(struct worker_channel channel, struct text *request, const struct dialogue_bounds *bounds,
+                            struct dialogue_answer *answer_out, struct status *status_out)
 {
-    struct dialogue dialogue = {
-        .channel = channel, .started_ns = clock_now_ns(), .deadline_ns = deadline_ns, .line_size_max = line_size_max};
+    struct dialogue dialogue = {.channel = channel, .started_ns = clock_now_ns(), .bounds = *bounds};
     struct text line = TEXT_EMPTY;
     uint64_t written_ns = 0;
     enum lease_end end;

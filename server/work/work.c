@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
+#include "server/base/list.h"
 #include "server/base/secret.h"
 #include "server/threads/lock.h"
 #include "server/threads/thread.h"
@@ -10,8 +11,11 @@
 #include "server/work/request.h"
 #include "server/work/usage.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* A handler that hands its outcome back is still busy when the engine has already leased its worker again, so there can
  * be one more for each lease. */
@@ -25,32 +29,37 @@ struct handler {
     /* Fixed at create. */
     struct work *work;
     struct condition wake;
+    int gone_fd; /* an eventfd: raised when the worker of the latest lease is gone */
 
     /* Guarded by work->lock. */
     pthread_t thread;
-    struct handler *next;       /* in work->all */
+    struct list_node node;      /* in work->all */
     struct engine_lease *lease; /* lent; NULL: nothing to do */
+    uint64_t worker_id;         /* of the latest lease */
     struct handler *next_idle;  /* below it on the stack */
 };
 
 struct work {
     /* Fixed at create. */
     work_returned *returned;
+    work_is_gone *is_gone;
     void *context;
 
     /* Guarded by lock. */
     struct lock lock;
     struct work_settings settings;
-    struct handler *all;
-    size_t handler_count;
+    struct list all;
+    size_t handler_count; /* those that are about to be started, too */
     struct handler *idle; /* the top of the stack: most recently idle */
     bool closing;
 };
 
 /* ---- one lease ---- */
 
-static struct lease_outcome ask(const struct engine_lease *lease, const struct work_settings *settings)
+static struct lease_outcome ask(const struct engine_lease *lease, const struct work_settings *settings, int gone_fd)
 {
+    const struct dialogue_bounds bounds = {
+        .line_size_max = settings->answer_line_size_max, .deadline_ns = lease->run_deadline_ns, .gone_fd = gone_fd};
     struct lease_outcome outcome = {.status = status_ok()};
     struct text request = TEXT_EMPTY;
     struct dialogue_answer answer;
@@ -63,8 +72,7 @@ static struct lease_outcome ask(const struct engine_lease *lease, const struct w
         outcome.status = status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to write the worker's request");
         return outcome;
     }
-    outcome.end = dialogue_ask(lease->channel, &request, settings->answer_line_size_max, lease->run_deadline_ns,
-                               &answer, &outcome.status);
+    outcome.end = dialogue_ask(lease->channel, &request, &bounds, &answer, &outcome.status);
     if (outcome.end != LEASE_ANSWERED)
         return outcome;
     receipt = (struct usage_receipt){.probe_ns = answer.probe_ns, .wall_ms = clock_wall_ms()};
@@ -83,8 +91,6 @@ static void run_handler(void *context)
 
     lock_acquire(&work->lock);
     handler->thread = pthread_self(); /* known before its first lease is back, and so before work_destroy */
-    handler->next = work->all;
-    work->all = handler;
     for (;;) {
         struct engine_lease *lease = handler->lease;
 
@@ -93,7 +99,9 @@ static void run_handler(void *context)
             struct lease_outcome outcome;
 
             lock_release(&work->lock);
-            outcome = ask(lease, &settings);
+            if (work->is_gone(work->context, lease->worker_id)) /* it may have been said before the lease was taken */
+                work_worker_gone(work, lease->worker_id);
+            outcome = ask(lease, &settings, handler->gone_fd);
             work->returned(work->context, lease, &outcome);
             lock_acquire(&work->lock);
             handler->lease = NULL;
@@ -110,25 +118,59 @@ static void run_handler(void *context)
 
 static void destroy_handler(struct handler *handler)
 {
+    close(handler->gone_fd);
     condition_fini(&handler->wake);
     free(handler);
+}
+
+/* From here on work_worker_gone finds it.  What was said of the worker before is taken back. */
+static void give_lease_held(struct work *work, struct handler *handler, struct engine_lease *lease) REQUIRES(work->lock)
+{
+    uint64_t count;
+
+    lock_assert_held(&work->lock);
+    if (read(handler->gone_fd, &count, sizeof count) < 0)
+        INVARIANT(errno == EAGAIN);
+    handler->lease = lease;
+    handler->worker_id = lease->worker_id;
+}
+
+static struct handler *create_handler(struct work *work)
+{
+    struct handler *handler = calloc(1, sizeof *handler);
+
+    if (handler == NULL)
+        return NULL;
+    handler->work = work;
+    handler->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (handler->gone_fd < 0) {
+        free(handler);
+        return NULL;
+    }
+    condition_init(&handler->wake);
+    return handler;
 }
 
 /* Starts a handler with the lease in its hands. */
 static struct status start_handler(struct work *work, struct engine_lease *lease)
 {
-    struct handler *handler = calloc(1, sizeof *handler);
+    struct handler *handler = create_handler(work);
     pthread_t thread; /* the handler notes its own */
     struct status status;
 
     if (handler == NULL)
-        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for a handler");
-    handler->work = work;
-    handler->lease = lease;
-    condition_init(&handler->wake);
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory or descriptor for a handler");
+    lock_acquire(&work->lock);
+    give_lease_held(work, handler, lease);
+    list_push_back(&work->all, &handler->node);
+    lock_release(&work->lock);
     status = thread_start(&thread, "handler", STACK_SIZE, run_handler, handler);
-    if (!status_is_ok(&status))
+    if (!status_is_ok(&status)) {
+        lock_acquire(&work->lock);
+        list_remove(&handler->node);
+        lock_release(&work->lock);
         destroy_handler(handler);
+    }
     return status;
 }
 
@@ -154,7 +196,7 @@ void work_take(struct work *work, struct engine_lease *lease)
     handler = work->idle;
     if (handler != NULL) {
         work->idle = handler->next_idle;
-        handler->lease = lease;
+        give_lease_held(work, handler, lease);
         condition_signal(&handler->wake);
     } else {
         status = admit_handler_held(work);
@@ -174,10 +216,24 @@ void work_take(struct work *work, struct engine_lease *lease)
     work->returned(work->context, lease, &(struct lease_outcome){.end = LEASE_STRAY, .status = status});
 }
 
+void work_worker_gone(struct work *work, uint64_t worker_id)
+{
+    const uint64_t one = 1;
+
+    lock_acquire(&work->lock);
+    LIST_EACH (node, &work->all) {
+        struct handler *handler = LIST_OWNER(node, struct handler, node);
+
+        if (handler->lease != NULL && handler->worker_id == worker_id && write(handler->gone_fd, &one, sizeof one) < 0)
+            INVARIANT(errno == EAGAIN); /* raised already */
+    }
+    lock_release(&work->lock);
+}
+
 /* ---- life ---- */
 
-struct status work_create(const struct work_settings *settings, work_returned *returned, void *context,
-                          struct work **work_out)
+struct status work_create(const struct work_settings *settings, work_returned *returned, work_is_gone *is_gone,
+                          void *context, struct work **work_out)
 {
     struct work *work = calloc(1, sizeof *work);
 
@@ -187,6 +243,7 @@ struct status work_create(const struct work_settings *settings, work_returned *r
     json_object_seed(0);                       /* before several threads parse, as jansson's manual asks */
     work->settings = *settings;
     work->returned = returned;
+    work->is_gone = is_gone;
     work->context = context;
     lock_init(&work->lock, "work");
     *work_out = work;
@@ -209,14 +266,13 @@ void work_destroy(struct work *work)
         return;
     lock_acquire(&work->lock);
     work->closing = true;
-    for (struct handler *handler = work->all; handler != NULL; handler = handler->next)
-        condition_signal(&handler->wake);
+    LIST_EACH (node, &work->all)
+        condition_signal(&LIST_OWNER(node, struct handler, node)->wake);
     lock_release(&work->lock);
 
-    while (work->all != NULL) {
-        struct handler *handler = work->all;
+    while (work->all.count > 0) { /* nobody else is left who would look */
+        struct handler *handler = LIST_OWNER(list_pop_front(&work->all), struct handler, node);
 
-        work->all = handler->next;
         thread_join(handler->thread);
         INVARIANT(handler->lease == NULL);
         destroy_handler(handler);

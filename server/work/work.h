@@ -11,7 +11,9 @@
 #include "proto/status.h"
 #include "server/engine/engine.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct work;
 
@@ -24,14 +26,21 @@ struct work_settings {
 /* The lease is the engine's again when this returns; the outcome's answer is given. */
 typedef void work_returned(void *context, struct engine_lease *lease, const struct lease_outcome *outcome);
 
-MUST_USE struct status work_create(const struct work_settings *settings, work_returned *returned, void *context,
-                                   struct work **work_out);
+/* Whether the worker's process is known to be gone: asked, by a handler, when it has just taken a lease. */
+typedef bool work_is_gone(void *context, uint64_t worker_id);
+
+MUST_USE struct status work_create(const struct work_settings *settings, work_returned *returned, work_is_gone *is_gone,
+                                   void *context, struct work **work_out);
 
 /* Every lease must be back; joins all handlers.  NULL is fine. */
 void work_destroy(struct work *work);
 
 /* For leases taken from now on.  More handlers than before may become possible, never fewer. */
 void work_settings_changed(struct work *work, const struct work_settings *settings);
+
+/* The worker's process is gone: a handler that has a lease of it need not wait for its pipes to end.  `is_gone` must
+ * say so before this is called, for the handler that takes one meanwhile. */
+void work_worker_gone(struct work *work, uint64_t worker_id);
 
 /* Lends the lease to a handler.  When none can be started it is handed back at once as LEASE_STRAY, on this thread. */
 void work_take(struct work *work, struct engine_lease *lease);

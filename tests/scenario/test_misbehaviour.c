@@ -97,6 +97,31 @@ START_TEST(one_death_is_made_up_for)
 }
 END_TEST
 
+/* By a worker that has answered before, so that the home is in no pause for workers that never do. */
+START_TEST(part_of_an_answer_is_none_wherever_its_worker_is_killed)
+{
+    enum { LINE_SIZE = 600 };
+    char provider[16];
+
+    for (unsigned count = 0; count < LINE_SIZE; count++) {
+        snprintf(provider, sizeof provider, "cut-%u", count);
+        expect_plan(begin_refresh("openrouter"), "one");
+        expect_failure(begin(provider, NULL), STATUS_UNAVAILABLE,
+                       count == 0 ? "without an answer" : "in the middle of its answer");
+    }
+    ck_assert_uint_eq(daemon_number(server, "probed_failures_total"), LINE_SIZE);
+}
+END_TEST
+
+/* Nobody waits for run_ms, which is longer than a test's patience. */
+START_TEST(a_death_is_noticed_though_a_child_that_left_the_group_holds_the_pipes)
+{
+    expect_origin(begin("orphan", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    ck_assert_uint_eq(home_count(home, "ask"), 2);
+    ck_assert_uint_eq(daemon_number(server, "probed_failures_total"), 0);
+}
+END_TEST
+
 START_TEST(null_is_an_answer)
 {
     struct call *call = begin("null", NULL);
@@ -263,6 +288,8 @@ int main(void)
     tcase_add_test(tcase, a_fault_is_answered_to_all_who_joined);
     tcase_add_test(tcase, a_fault_is_remembered_for_its_key);
     tcase_add_test(tcase, one_death_is_made_up_for);
+    tcase_add_test(tcase, part_of_an_answer_is_none_wherever_its_worker_is_killed);
+    tcase_add_test(tcase, a_death_is_noticed_though_a_child_that_left_the_group_holds_the_pipes);
     tcase_add_test(tcase, null_is_an_answer);
     tcase_add_test(tcase, answering_and_leaving_hurts_nobody_else);
     tcase_add_test(tcase, a_stray_line_is_never_an_answer);

@@ -273,6 +273,57 @@ static void act_close(const struct request *request)
     wait_for_ever();
 }
 
+/* A line of 600 bytes, of which so many are written before it is killed. */
+static void act_cut(const struct request *request)
+{
+    enum { LINE_SIZE = 600 };
+    char line[LINE_SIZE + 1];
+    size_t count = (size_t)atol(request->argument);
+    int size = snprintf(line, sizeof line,
+                        "{\"id\":%" JSON_INTEGER_FORMAT
+                        ",\"available\":true,\"plan\":\"cut\",\"details\":[\"whole\"],\"x\":\"",
+                        request->id);
+
+    memset(line + size, 'x', LINE_SIZE - (size_t)size);
+    memcpy(line + LINE_SIZE - 3, "\"}\n", 3);
+    write_all(STDOUT_FILENO, line, count < LINE_SIZE ? count : LINE_SIZE);
+    kill(getpid(), SIGKILL);
+}
+
+/* A child that leaves the session, and with it the group, and holds the pipes; back once it has left. */
+static void leave_child_behind(void)
+{
+    char byte;
+    int left[2];
+    pid_t child;
+
+    if (pipe(left) < 0)
+        exit(7);
+    child = fork();
+    if (child == 0) {
+        setsid();
+        become_deaf();
+        write_log("start %d\n", (int)getpid());
+        close(left[0]);
+        close(left[1]);
+        wait_for_ever();
+    }
+    close(left[1]);
+    if (read(left[0], &byte, 1) != 0)
+        exit(7);
+    close(left[0]);
+}
+
+/* Dies when it is first asked, and leaves such a child behind; answers the second time. */
+static void act_orphan(const struct request *request)
+{
+    if (count_asked(request->provider) == 1) {
+        leave_child_behind();
+        kill(getpid(), SIGKILL);
+    }
+    answer(request);
+}
+
 /* The answer and the end of file in one go, as far as a pipe allows. */
 static void act_answer_and_exit(const struct request *request)
 {
@@ -409,6 +460,8 @@ static const struct behaviour behaviours[] = {
     {"half", act_half},
     {"close", act_close},
     {"answer-and-exit", act_answer_and_exit},
+    {"cut-", act_cut},
+    {"orphan", act_orphan},
     {"garbage", act_garbage},
     {"nan", act_nan},
     {"array", act_array},

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ struct peer {
     size_t request_size;  /* what it has read so far */
     size_t written_count; /* by a babbler */
     uint64_t deadline_ns;
+    int gone_fd;
 };
 
 static struct peer peer;
@@ -48,7 +50,9 @@ static void setup(void)
     peer = (struct peer){.channel = {.request_fd = request[1], .answer_fd = answer[0]},
                          .request_fd = request[0],
                          .answer_fd = answer[1],
-                         .deadline_ns = clock_now_ns() + patience_ns};
+                         .deadline_ns = clock_now_ns() + patience_ns,
+                         .gone_fd = eventfd(0, EFD_CLOEXEC)};
+    ck_assert_int_ge(peer.gone_fd, 0);
 }
 
 static void end_worker(void)
@@ -65,6 +69,7 @@ static void teardown(void)
     end_worker();
     close(peer.channel.request_fd);
     close(peer.channel.answer_fd);
+    close(peer.gone_fd);
 }
 
 static void say(const char *text)
@@ -107,6 +112,15 @@ static struct text request_of(size_t size)
     return request;
 }
 
+static const struct dialogue_bounds *bounds(void)
+{
+    static struct dialogue_bounds bounds;
+
+    bounds = (struct dialogue_bounds){
+        .line_size_max = LINE_SIZE_MAX, .deadline_ns = peer.deadline_ns, .gone_fd = peer.gone_fd};
+    return &bounds;
+}
+
 static enum lease_end ask(size_t request_size, void (*act)(struct peer *peer), struct dialogue_answer *answer_out,
                           struct status *status_out)
 {
@@ -115,7 +129,7 @@ static enum lease_end ask(size_t request_size, void (*act)(struct peer *peer), s
 
     peer.act = act;
     ck_assert_int_eq(pthread_create(&peer.thread, NULL, run_peer, &peer), 0);
-    end = dialogue_ask(peer.channel, &request, LINE_SIZE_MAX, peer.deadline_ns, answer_out, status_out);
+    end = dialogue_ask(peer.channel, &request, bounds(), answer_out, status_out);
     /* A worker that still waits for something sees its pipes closed, as custody would close them. */
     close(peer.channel.request_fd);
     close(peer.channel.answer_fd);
@@ -354,7 +368,7 @@ static enum lease_end ask_while_stopped(void (*act)(struct peer *peer))
         enum lease_end end;
 
         end_worker(); /* the parent's are the worker's */
-        end = dialogue_ask(peer.channel, &request, LINE_SIZE_MAX, peer.deadline_ns, &answer, &status);
+        end = dialogue_ask(peer.channel, &request, bounds(), &answer, &status);
         _exit((int)end);
     }
     read_request(SIZE_MAX);
@@ -440,6 +454,55 @@ START_TEST(dribbling_does_not_outlast_the_deadline)
 }
 END_TEST
 
+/* ---- a process that is gone, and a child of its that holds the pipes ---- */
+
+static void be_gone(void)
+{
+    const uint64_t one = 1;
+
+    ck_assert_int_eq(write(peer.gone_fd, &one, sizeof one), (ssize_t)sizeof one);
+}
+
+static void act_gone_unanswered(struct peer *self)
+{
+    (void)self;
+    read_request(SIZE_MAX);
+    be_gone();
+}
+
+START_TEST(a_worker_that_is_gone_is_not_waited_for)
+{
+    expect_failure(100, act_gone_unanswered, LEASE_DIED, STATUS_UNAVAILABLE, "without an answer");
+}
+END_TEST
+
+static void act_gone_unread(struct peer *self)
+{
+    (void)self;
+    read_request(1);
+    be_gone();
+}
+
+START_TEST(nor_is_its_reading)
+{
+    expect_failure(LARGE_SIZE, act_gone_unread, LEASE_DIED, STATUS_UNAVAILABLE, "before it had read the whole request");
+}
+END_TEST
+
+static void act_gone_in_a_line(struct peer *self)
+{
+    (void)self;
+    read_request(SIZE_MAX);
+    say("{\"plan\":\"" SECRET);
+    be_gone();
+}
+
+START_TEST(what_it_wrote_is_read_before_it_is_given_up)
+{
+    expect_failure(100, act_gone_in_a_line, LEASE_DIED, STATUS_UNAVAILABLE, "in the middle of its answer");
+}
+END_TEST
+
 /* ---- strays ---- */
 
 static void expect_stray(const char *message)
@@ -449,8 +512,7 @@ static void expect_stray(const char *message)
     struct status status;
     int unread_count;
 
-    ck_assert_int_eq(dialogue_ask(peer.channel, &request, LINE_SIZE_MAX, peer.deadline_ns, &answer, &status),
-                     LEASE_STRAY);
+    ck_assert_int_eq(dialogue_ask(peer.channel, &request, bounds(), &answer, &status), LEASE_STRAY);
     ck_assert_ptr_nonnull(strstr(status.message, message));
     if (peer.request_fd >= 0) {
         ck_assert_int_eq(ioctl(peer.request_fd, FIONREAD, &unread_count), 0);
@@ -476,6 +538,13 @@ END_TEST
 START_TEST(an_end_of_file_before_the_request_is_a_stray)
 {
     end_worker();
+    expect_stray("had ended before it was asked");
+}
+END_TEST
+
+START_TEST(a_process_that_was_gone_before_the_request_is_a_stray)
+{
+    be_gone();
     expect_stray("had ended before it was asked");
 }
 END_TEST
@@ -521,9 +590,13 @@ int main(void)
     tcase_add_test(tcase, silence_ends_at_the_deadline);
     tcase_add_test(tcase, a_worker_that_never_reads_is_not_waited_for);
     tcase_add_test(tcase, dribbling_does_not_outlast_the_deadline);
+    tcase_add_test(tcase, a_worker_that_is_gone_is_not_waited_for);
+    tcase_add_test(tcase, nor_is_its_reading);
+    tcase_add_test(tcase, what_it_wrote_is_read_before_it_is_given_up);
     tcase_add_test(tcase, a_line_before_the_request_is_a_stray_and_nothing_is_asked);
     tcase_add_test(tcase, a_single_byte_is_a_stray);
     tcase_add_test(tcase, an_end_of_file_before_the_request_is_a_stray);
+    tcase_add_test(tcase, a_process_that_was_gone_before_the_request_is_a_stray);
     tcase_add_test(tcase, a_closed_output_is_a_stray);
     tcase_add_test(tcase, a_closed_input_is_a_stray);
     suite_add_tcase(suite, tcase);

@@ -51,6 +51,26 @@ static void returned(void *context, struct engine_lease *lease, const struct lea
         work_take(work, &next->lease);
 }
 
+static uint64_t gone_id; /* guarded by lock: whose process is gone; 0: nobody's */
+
+static bool is_gone(void *context, uint64_t worker_id)
+{
+    bool gone;
+
+    ck_assert_ptr_eq(context, benches);
+    lock_acquire(&lock);
+    gone = worker_id == gone_id;
+    lock_release(&lock);
+    return gone;
+}
+
+static void be_gone(uint64_t worker_id)
+{
+    lock_acquire(&lock);
+    gone_id = worker_id;
+    lock_release(&lock);
+}
+
 static const struct lease_outcome *wait_returned(struct bench *bench)
 {
     uint64_t due_ns = clock_now_ns() + patience_ns;
@@ -91,7 +111,7 @@ static void create(size_t handler_count_max)
 {
     struct work_settings settings = {
         .handler_count_max = handler_count_max, .answer_line_size_max = 1000, .run_ms = 30000};
-    struct status status = work_create(&settings, returned, benches, &work);
+    struct status status = work_create(&settings, returned, is_gone, benches, &work);
 
     ck_assert(status_is_ok(&status));
 }
@@ -220,6 +240,42 @@ END_TEST
 
 /* Between two leases the handler has to lie down again, which the test cannot see: on a busy machine others may be
  * started before it has, but not one a lease. */
+START_TEST(a_worker_that_is_gone_ends_its_own_lease_alone)
+{
+    work_take(work, &benches[0].lease);
+    work_take(work, &benches[1].lease);
+    hear(&benches[0]);
+    hear(&benches[1]);
+    be_gone(1);
+    work_worker_gone(work, 1);
+    ck_assert_int_eq((int)wait_returned(&benches[0])->end, LEASE_DIED); /* its pipes are open as ever */
+    end_worker(&benches[1]);
+    ck_assert_int_eq((int)wait_returned(&benches[1])->end, LEASE_DIED);
+}
+END_TEST
+
+START_TEST(one_that_was_gone_before_its_lease_was_taken_is_noticed_too)
+{
+    be_gone(1);
+    work_worker_gone(work, 1);
+    work_take(work, &benches[0].lease);
+    ck_assert_int_eq((int)wait_returned(&benches[0])->end, LEASE_STRAY);
+}
+END_TEST
+
+START_TEST(what_was_said_of_one_worker_is_not_held_against_the_next)
+{
+    be_gone(1);
+    work_take(work, &benches[0].lease);
+    wait_returned(&benches[0]);
+    work_worker_gone(work, 1); /* too late */
+    work_take(work, &benches[1].lease);
+    hear(&benches[1]);
+    end_worker(&benches[1]);
+    ck_assert_int_eq((int)wait_returned(&benches[1])->end, LEASE_DIED);
+}
+END_TEST
+
 START_TEST(handlers_are_kept_for_the_next_lease)
 {
     size_t same_count = 0;
@@ -299,6 +355,9 @@ int main(void)
     tcase_add_test(tcase, a_lease_comes_back_with_its_answer);
     tcase_add_test(tcase, leases_run_side_by_side);
     tcase_add_test(tcase, what_a_worker_does_wrong_comes_back);
+    tcase_add_test(tcase, a_worker_that_is_gone_ends_its_own_lease_alone);
+    tcase_add_test(tcase, one_that_was_gone_before_its_lease_was_taken_is_noticed_too);
+    tcase_add_test(tcase, what_was_said_of_one_worker_is_not_held_against_the_next);
     tcase_add_test(tcase, handlers_are_kept_for_the_next_lease);
     tcase_add_test(tcase, an_outcome_may_set_off_the_next_lease);
     tcase_add_test(tcase, a_lease_no_handler_can_be_started_for_comes_back_at_once);
