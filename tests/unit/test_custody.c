@@ -1205,30 +1205,32 @@ static void read_log(char *text, size_t size_max)
     close(log_fd);
 }
 
-START_TEST(what_a_worker_says_to_nobody_is_counted_and_not_repeated)
+START_TEST(what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets)
 {
-    char text[8192];
+    char text[8192], expected[PATH_SIZE];
 
-    write_script("echo a-secret >&2\necho more >&2\nprintf half >&2\n");
+    write_script("echo token=a-secret >&2\necho more >&2\nprintf half >&2\n");
     catch_log("info");
     launch(1);
     await_gone(1);
     custody_destroy(custody);
     custody = NULL;
     read_log(text, sizeof text);
-    ck_assert_msg(strstr(text, "lines=3") != NULL, "%s", text);
+    snprintf(expected, sizeof expected, "event=\"worker says\" worker=1 home=%s text=half", home);
+    ck_assert_msg(strstr(text, expected) != NULL, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "token=***"));
     ck_assert_ptr_null(strstr(text, "a-secret"));
 }
 END_TEST
 
-START_TEST(at_debug_it_is_repeated_printable_and_bounded)
+START_TEST(what_it_says_is_printable_and_bounded)
 {
     char text[65536];
 
     write_script("printf 'a\\033[31m\\377b\\n' >&2\ni=0\n"
                  "while [ $i -lt 100 ]; do echo again >&2; i=$((i+1)); done\n"
                  "printf '%0600d\\n' 0 >&2\n");
-    catch_log("debug");
+    catch_log("info");
     launch(1);
     await_gone(1);
     custody_destroy(custody);
@@ -1326,8 +1328,8 @@ static void add_lives(Suite *suite)
     tcase_add_test(channel, nothing_is_reported_of_a_worker_that_is_not_watched);
     tcase_add_test(channel, orders_for_unknown_workers_are_nothing);
 
-    tcase_add_test(errors, what_a_worker_says_to_nobody_is_counted_and_not_repeated);
-    tcase_add_test(errors, at_debug_it_is_repeated_printable_and_bounded);
+    tcase_add_test(errors, what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets);
+    tcase_add_test(errors, what_it_says_is_printable_and_bounded);
     tcase_add_test(errors, a_flood_on_standard_error_holds_nobody_up);
 #ifndef SANITIZED
     tcase_add_test(errors, an_idle_custodian_is_small);

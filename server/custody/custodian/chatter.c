@@ -5,6 +5,7 @@
 #include "server/base/redact.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -13,27 +14,29 @@ enum {
     SHOWN_SIZE = 2 * CHATTER_LINE_SIZE_MAX
 };
 
-void chatter_init(struct chatter *chatter, uint64_t worker_id, int fd)
+void chatter_init(struct chatter *chatter, uint64_t worker_id, const char *home, int fd)
 {
-    *chatter = (struct chatter){.worker_id = (int64_t)worker_id, .fd = fd};
+    *chatter = (struct chatter){.worker_id = (int64_t)worker_id, .home = home, .fd = fd};
 }
 
 static void end_line(struct chatter *chatter)
 {
-    chatter->line_count++;
-    if (log_enabled(LOG_DEBUG) && chatter->shown_count < CHATTER_LINE_COUNT_MAX) {
-        char shown[SHOWN_SIZE];
+    char text[SHOWN_SIZE];
 
+    chatter->line_count++;
+    if (log_enabled(LOG_INFO) && chatter->shown_count < CHATTER_LINE_COUNT_MAX) {
         if (chatter->line_size == CHATTER_LINE_SIZE_MAX) { /* half a secret does not look like one */
             while (chatter->line_size > 0 && chatter->line[chatter->line_size - 1] != ' ')
                 chatter->line_size--;
         }
         chatter->line[chatter->line_size] = '\0';
-        redact_line(chatter->line, shown, sizeof shown);
-        log_write(LOG_DEBUG, "worker says",
-                  LOG_FIELDS(log_number("worker", chatter->worker_id), log_text("text", shown)));
+        redact_line(chatter->line, text, sizeof text);
+        log_write(LOG_INFO, "worker says",
+                  LOG_FIELDS(log_number("worker", chatter->worker_id), log_text("home", chatter->home),
+                             log_text("text", text)));
         chatter->shown_count++;
     }
+    explicit_bzero(chatter->line, sizeof chatter->line);
     chatter->line_size = 0;
     chatter->line_open = false;
 }
@@ -69,15 +72,16 @@ enum chatter_state chatter_read(struct chatter *chatter, uint64_t now_ns)
             chatter->window_ns = now_ns;
         chatter->byte_count += (size_t)size;
         take(chatter, part, (size_t)size);
+        explicit_bzero(part, (size_t)size);
     }
     return CHATTER_OPEN;
 }
 
 void chatter_close_window(struct chatter *chatter)
 {
-    if (chatter->line_count > 0)
-        log_write(LOG_INFO, "worker wrote to its standard error",
-                  LOG_FIELDS(log_number("worker", chatter->worker_id),
+    if (chatter->line_count > chatter->shown_count)
+        log_write(LOG_INFO, "worker says more than is shown",
+                  LOG_FIELDS(log_number("worker", chatter->worker_id), log_text("home", chatter->home),
                              log_number("lines", (int64_t)chatter->line_count),
                              log_number("shown", (int64_t)chatter->shown_count)));
     chatter->window_ns = 0;

@@ -1,7 +1,7 @@
 /* What a worker writes to its standard error: read without waiting, line by line, and no faster than a person reads.
  *
- * Its text may hold anything, a secret too, so it is logged at debug only; at info the log says how much was written.
- * In a window of a second so many lines are shown and so many bytes are read; a worker that writes more waits in its
+ * Its text may hold anything: what is not printable is replaced, what may be a secret is taken out (redact.h).  In a
+ * window of a second so many lines are shown and so many bytes are read; a worker that writes more waits in its
  * own write.
  *
  * Threads: the custodian's one. */
@@ -25,6 +25,7 @@ enum {
 
 struct chatter {
     int64_t worker_id;
+    const char *home;                           /* lent */
     int fd;                                     /* owned; -1: closed */
     uint64_t window_ns;                         /* when the present window opened; 0: none is open */
     size_t line_count, shown_count, byte_count; /* in it */
@@ -33,8 +34,8 @@ struct chatter {
     char line[CHATTER_LINE_SIZE_MAX + 1];
 };
 
-/* Takes the descriptor, which must not block. */
-void chatter_init(struct chatter *chatter, uint64_t worker_id, int fd);
+/* Takes the descriptor, which must not block; `home` is lent. */
+void chatter_init(struct chatter *chatter, uint64_t worker_id, const char *home, int fd);
 
 enum chatter_state {
     CHATTER_OPEN,
@@ -45,7 +46,7 @@ enum chatter_state {
 /* Reads what is there, a bounded part of it. */
 MUST_USE enum chatter_state chatter_read(struct chatter *chatter, uint64_t now_ns);
 
-/* Closes the window and says how much it held. */
+/* Closes the window and says how much it held that was not shown. */
 void chatter_close_window(struct chatter *chatter);
 
 /* Reads what is left, says it, closes the descriptor. */

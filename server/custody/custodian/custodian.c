@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -169,7 +171,7 @@ static void hear_child(struct custodian *custodian, struct worker *worker, uint6
         return; /* its end is on the way, and is reported with the cause */
     if (worker->last_word.file > ENVIRONMENT_FILE_READ)
         log_write(LOG_WARN, "a home's .env is not used",
-                  LOG_FIELDS(log_number("worker", (int64_t)worker->id),
+                  LOG_FIELDS(log_number("worker", (int64_t)worker->id), log_text("home", worker->home),
                              log_text("cause", environment_file_name((enum environment_file)worker->last_word.file))));
     if (worker->state != WORKER_STARTING)
         return; /* it is to end already */
@@ -204,12 +206,24 @@ static void bury_worker(struct custodian *custodian, struct worker *worker, uint
               LOG_FIELDS(log_number("worker", (int64_t)worker->id), log_text("cause", worker->cause.message)));
 }
 
+/* The path of an open directory at this moment; NULL when it is not known. */
+static char *find_path(int fd)
+{
+    char link[64], path[PATH_MAX];
+    ssize_t size;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    size = readlink(link, path, sizeof path);
+    return size < 0 ? NULL : strndup(path, (size_t)size);
+}
+
 static void start_worker(struct custodian *custodian, uint64_t worker_id, const int fds[ORDER_DESCRIPTOR_COUNT],
                          uint64_t now_ns)
 {
     struct spawned spawned;
     struct worker *worker;
     const char *step;
+    char *home;
     int error;
 
     if (fds[ORDER_HOME] < 0) { /* this process has no room for them */
@@ -221,8 +235,10 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
         refuse(custodian, worker_id, step, error);
         return;
     }
-    worker = workers_add(&custodian->workers, worker_id, &spawned);
+    home = find_path(fds[ORDER_HOME]);
+    worker = workers_add(&custodian->workers, worker_id, home, &spawned);
     if (worker == NULL) {
+        free(home);
         kill(spawned.pid, SIGKILL); /* ends before it is exec'd or soon after; reaped as one that nobody knows */
         close(spawned.pidfd);
         close(spawned.word_fd);

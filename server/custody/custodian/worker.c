@@ -25,7 +25,7 @@ static unsigned hash_id(uint64_t id)
     return (unsigned)(id ^ id >> 32);
 }
 
-struct worker *workers_add(struct workers *workers, uint64_t id, const struct spawned *spawned)
+struct worker *workers_add(struct workers *workers, uint64_t id, char *home, const struct spawned *spawned)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     bool added;
@@ -41,10 +41,11 @@ struct worker *workers_add(struct workers *workers, uint64_t id, const struct sp
         free(worker);
         return NULL;
     }
+    worker->home = home;
     worker->pid = spawned->pid;
     worker->pidfd = spawned->pidfd;
     worker->word_fd = spawned->word_fd;
-    chatter_init(&worker->chatter, id, spawned->error_fd);
+    chatter_init(&worker->chatter, id, home, spawned->error_fd);
     worker->end = (struct source){SOURCE_END, worker};
     worker->word = (struct source){SOURCE_WORD, worker};
     worker->error = (struct source){SOURCE_CHATTER, worker};
@@ -91,6 +92,7 @@ void workers_forget(struct workers *workers, struct worker *worker)
     heap_clear(&workers->kills, &worker->kill_due);
     heap_unreserve(&workers->kills);
     workers->count--;
+    free(worker->home);
     free(worker);
 }
 

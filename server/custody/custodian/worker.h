@@ -34,6 +34,7 @@ struct source {
 
 struct worker {
     uint64_t id;
+    char *home; /* its path when it was started, for a person; owned; NULL: not known */
     UT_hash_handle handle;
     enum worker_state state;
     struct list_node state_node;  /* on in_state[state] */
@@ -62,9 +63,9 @@ struct workers {
     size_t count;
 };
 
-/* STARTING, with a place in the heap; takes the descriptors in `spawned`.  NULL when memory is short: nothing was
- * taken. */
-MUST_USE struct worker *workers_add(struct workers *workers, uint64_t id, const struct spawned *spawned);
+/* STARTING, with a place in the heap; takes the descriptors in `spawned`, and `home` (malloc'd, or NULL).  NULL when
+ * memory is short: nothing was taken. */
+MUST_USE struct worker *workers_add(struct workers *workers, uint64_t id, char *home, const struct spawned *spawned);
 struct worker *workers_find(const struct workers *workers, uint64_t id);
 struct worker *workers_find_pid(const struct workers *workers, int32_t pid); /* O(n): for the rare case */
 
