@@ -18,10 +18,12 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -1177,6 +1179,47 @@ START_TEST(a_custodian_started_by_hand_says_what_it_is)
 }
 END_TEST
 
+/* ---- files of /etc that are replaced ---- */
+
+static void replace_file(const char *folder, const char *name)
+{
+    char before[PATH_SIZE], after[PATH_SIZE];
+    int fd;
+
+    snprintf(before, sizeof before, "%s/replacement", folder);
+    snprintf(after, sizeof after, "%s/%s", folder, name);
+    fd = open(before, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(rename(before, after), 0);
+}
+
+START_TEST(workers_sealed_before_a_system_file_was_replaced_end)
+{
+    char etc[] = "/tmp/test_custody_etc.XXXXXX";
+
+    if (geteuid() != 0)
+        return; /* only root has an /etc of its own */
+    ck_assert_ptr_nonnull(mkdtemp(etc));
+    ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+    ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    ck_assert_int_eq(mount(etc, "/etc", NULL, MS_BIND, NULL), 0);
+    open_for_script(waits);
+    launch_up(1);
+    replace_file("/etc", "motd"); /* nothing to a worker */
+    launch_up(2);
+    ck_assert_int_eq(heard[1].gone_count, 0);
+    replace_file("/etc", "resolv.conf");
+    ck_assert_ptr_nonnull(strstr(await_gone(1).cause.message, "Terminated"));
+    await_gone(2);
+    launch_up(3);
+    unlink("/etc/motd");
+    unlink("/etc/resolv.conf");
+    ck_assert_int_eq(umount2("/etc", MNT_DETACH), 0);
+    ck_assert_int_eq(rmdir(etc), 0);
+}
+END_TEST
+
 /* ---- standard error ---- */
 
 static int log_fd;
@@ -1328,6 +1371,7 @@ static void add_lives(Suite *suite)
     tcase_add_test(channel, nothing_is_reported_of_a_worker_that_is_not_watched);
     tcase_add_test(channel, orders_for_unknown_workers_are_nothing);
 
+    tcase_add_test(errors, workers_sealed_before_a_system_file_was_replaced_end);
     tcase_add_test(errors, what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets);
     tcase_add_test(errors, what_it_says_is_printable_and_bounded);
     tcase_add_test(errors, a_flood_on_standard_error_holds_nobody_up);

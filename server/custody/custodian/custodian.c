@@ -4,6 +4,7 @@
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
 #include "server/base/log.h"
+#include "server/custody/custodian/etc.h"
 #include "server/custody/custodian/worker.h"
 #include "server/custody/offspring.h"
 
@@ -19,19 +20,21 @@
 #include <unistd.h>
 
 #define NEVER_NS     UINT64_MAX
-#define RESEND_NS    (5 * NS_PER_MS) /* the socket was full */
-#define START_NS_MAX (5 * NS_PER_S) /* from fork to exec: a home that hangs must not keep a seat of the pool for ever */
+#define RESEND_NS    (5 * NS_PER_MS)   /* the socket was full */
+#define START_NS_MAX (5 * NS_PER_S)    /* from fork to exec: a home that hangs must not keep a seat of the pool for ever */
 #define SWEEP_NS     (5 * NS_PER_MS)   /* closing: between two looks at what is left */
+#define SETTLE_NS    (500 * NS_PER_MS) /* files of /etc were replaced: more may follow */
 #define CLOSE_NS     (900 * NS_PER_MS) /* closing: then what the kernel does not give back is left to it */
 
 enum { EVENT_COUNT = 64 };
 
 struct custodian {
     int socket;
-    const struct spawn_plan *plan; /* lent */
-    int epoll_fd, children_fd;
-    struct source of_socket, of_children;
+    const struct spawn_plan *plan;     /* lent */
+    int epoll_fd, children_fd, etc_fd; /* etc_fd -1: nobody is sealed by files, or nobody tells */
+    struct source of_socket, of_children, of_etc;
     struct workers workers;
+    uint64_t etc_ns;     /* when a file of /etc was last replaced; NEVER_NS: those concerned are ended */
     uint64_t resend_ns;  /* when to try the reports again; 0: at once */
     uint64_t closing_ns; /* since when everything is ending; NEVER_NS: it is not */
 };
@@ -252,6 +255,28 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
         kill_worker(custodian, worker); /* SIGCHLD tells of its end */
 }
 
+/* Those that were sealed before a file of /etc was replaced do not see the new one. */
+static void end_outdated(struct custodian *custodian, uint64_t now_ns)
+{
+    size_t count = 0;
+
+    if (custodian->etc_ns == NEVER_NS || now_ns - custodian->etc_ns < SETTLE_NS)
+        return;
+    for (enum worker_state state = WORKER_STARTING; state <= WORKER_RUNNING; state++) {
+        LIST_EACH_SAFE (node, &custodian->workers.in_state[state]) {
+            struct worker *worker = LIST_OWNER(node, struct worker, state_node);
+
+            if (worker->ordered_ns > custodian->etc_ns)
+                continue;
+            end_worker(custodian, worker, custodian->plan->term_grace_ms, now_ns);
+            count++;
+        }
+    }
+    custodian->etc_ns = NEVER_NS;
+    log_write(LOG_INFO, "system files were replaced: workers that cannot see the new ones end",
+              LOG_FIELDS(log_number("workers", (int64_t)count)));
+}
+
 /* Children that are no workers: what workers left behind, which falls to us as a subreaper. */
 static void reap_children(struct custodian *custodian, uint64_t now_ns)
 {
@@ -377,6 +402,8 @@ static uint64_t next_due(const struct custodian *custodian, uint64_t now_ns)
 
     if (kill != NULL)
         due_ns = earlier(due_ns, kill->due_ns);
+    if (custodian->etc_ns != NEVER_NS)
+        due_ns = earlier(due_ns, custodian->etc_ns + SETTLE_NS);
     if (custodian->resend_ns != 0)
         due_ns = earlier(due_ns, custodian->resend_ns);
     if (custodian->closing_ns != NEVER_NS)
@@ -394,6 +421,10 @@ static void handle(struct custodian *custodian, const struct source *source, uin
         break;
     case SOURCE_CHILDREN:
         reap_children(custodian, now_ns);
+        break;
+    case SOURCE_ETC:
+        if (etc_was_changed(custodian->etc_fd))
+            custodian->etc_ns = now_ns;
         break;
     case SOURCE_END:
         if (worker->pidfd >= 0)
@@ -427,6 +458,7 @@ static void take_turn(struct custodian *custodian)
         handle(custodian, events[i].data.ptr, now_ns);
     while ((kill = heap_first(&custodian->workers.kills)) != NULL && kill->due_ns <= now_ns)
         kill_overdue(custodian, LIST_OWNER(kill, struct worker, kill_due));
+    end_outdated(custodian, now_ns);
     close_windows(custodian, now_ns);
     send_reports(custodian, now_ns);
 }
@@ -443,6 +475,17 @@ static bool all_is_gone(struct custodian *custodian)
     return offspring_kill(0) == 0 && custodian->workers.count == 0;
 }
 
+static void watch_etc(struct custodian *custodian)
+{
+    custodian->of_etc = (struct source){SOURCE_ETC, NULL};
+    if (custodian->plan->seal->offer.landlock_abi == 0)
+        return;
+    custodian->etc_fd = etc_watch();
+    if (custodian->etc_fd < 0 || !attend(custodian, custodian->etc_fd, &custodian->of_etc))
+        log_write(LOG_WARN, "nobody tells when a file of /etc is replaced",
+                  LOG_FIELDS(log_text("cause", strerror(errno))));
+}
+
 static struct status prepare(struct custodian *custodian)
 {
     sigset_t children;
@@ -457,12 +500,14 @@ static struct status prepare(struct custodian *custodian)
         !attend(custodian, custodian->socket, &custodian->of_socket) ||
         !attend(custodian, custodian->children_fd, &custodian->of_children))
         return status_make(STATUS_UNAVAILABLE, "cannot set up the loop: %s", strerror(errno));
+    watch_etc(custodian);
     return status_ok();
 }
 
 struct status custodian_run(int socket, const struct spawn_plan *plan)
 {
-    struct custodian custodian = {.socket = socket, .plan = plan, .closing_ns = NEVER_NS};
+    struct custodian custodian = {
+        .socket = socket, .plan = plan, .etc_fd = -1, .etc_ns = NEVER_NS, .closing_ns = NEVER_NS};
     struct report ready = {.kind = REPORT_READY};
     struct status status = prepare(&custodian);
     int error;
@@ -475,6 +520,8 @@ struct status custodian_run(int socket, const struct spawn_plan *plan)
         return status_make(STATUS_UNAVAILABLE, "nobody hears: %s", strerror(error));
     while (custodian.closing_ns == NEVER_NS || !all_is_gone(&custodian))
         take_turn(&custodian);
+    if (custodian.etc_fd >= 0)
+        close(custodian.etc_fd);
     close(custodian.children_fd);
     close(custodian.epoll_fd);
     heap_fini(&custodian.workers.kills);

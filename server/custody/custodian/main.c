@@ -109,6 +109,7 @@ static struct status keep_workers(const struct config *config, const struct seal
         .environment = {.pass = config->worker.env_pass.words, .home_env = config->worker.home_env},
         .foreign_credentials = config->worker.foreign_credentials,
         .seal = seal,
+        .term_grace_ms = config->pool.term_grace_ms,
     };
     struct status status = settle(&plan.file_limit);
 

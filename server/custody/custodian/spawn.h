@@ -28,6 +28,7 @@ struct spawn_plan {
     /* HOME is the home directory of the home's owner, where other tools keep their sign-ins */
     bool foreign_credentials;
     const struct seal *seal;
+    uint64_t term_grace_ms;   /* for those that the custodian ends by itself */
     struct rlimit file_limit; /* RLIMIT_NOFILE as it was before the custodian raised its own */
 };
 
