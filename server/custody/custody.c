@@ -41,7 +41,7 @@
 
 _Static_assert(REPLACE_NS_MIN < 500 * NS_PER_MS, "a custodian that was ready is back within half a second");
 
-enum { EVENT_COUNT = 64, STACK_SIZE = 256 * 1024 };
+enum { EVENT_COUNT = 64, STACK_SIZE = 256 * 1024, LAUNCH_COUNT_MAX = 2 };
 
 _Static_assert((int)CUSTODY_SEAL_NAME_SIZE == (int)PROTOCOL_SEAL_NAME_SIZE, "a name is handed on whole");
 
@@ -156,6 +156,7 @@ static void report_up(struct custody *custody, const struct report *report)
     ward = wards_find(&custody->wards, report->worker_id);
     if (ward != NULL && ward->state == WARD_SENT) {
         wards_move(&custody->wards, ward, WARD_UP);
+        ward_close_start(ward);
         ward->pid = report->pid;
         snprintf(ward->seal, sizeof ward->seal, "%.*s", (int)sizeof ward->seal - 1, report->text);
         news = ward->up_reported = !ward->ended;
@@ -252,7 +253,8 @@ static void note_sent(struct custody *custody, struct ward *ward, enum order_kin
     lock_acquire(&custody->lock);
     if (kind == ORDER_START) {
         wards_move(&custody->wards, ward, WARD_SENT);
-        ward_close_start(ward);
+        ward_close_worker_ends(ward);
+        ward->launch_count++;
         list_remove(&ward->queue_node); /* from the refused list, too, had somebody ended it meanwhile */
     }
     if (kind == ORDER_KILL)
@@ -519,6 +521,40 @@ static size_t reap_orphans(struct custody *custody)
     return left;
 }
 
+/* Nobody was told of it, so nobody need know that its custodian died: it is started again, once, with a channel that
+ * nobody has written to. */
+static bool relaunch(struct custody *custody, uint64_t worker_id)
+{
+    struct ward *ward;
+    bool again;
+
+    lock_acquire(&custody->lock);
+    ward = wards_find(&custody->wards, worker_id);
+    again = ward != NULL && ward->pid == 0 && !ward->ended && !ward->kill_wanted &&
+            ward->launch_count < LAUNCH_COUNT_MAX && custody->state != CUSTODIAN_LEAVING && !custody->stopping;
+    if (again) {
+        ward_close_channel(ward);
+        again = ward_open_channel(ward) == 0;
+    }
+    if (again) {
+        wards_move(&custody->wards, ward, WARD_QUEUED);
+        list_push_back(&custody->wards.outbox, &ward->queue_node);
+    }
+    lock_release(&custody->lock);
+    return again;
+}
+
+/* No child is left: whoever is still an orphan is gone. */
+static void settle_orphans(struct custody *custody)
+{
+    for (size_t count = count_in(custody, WARD_ORPHANED); count > 0; count--) {
+        uint64_t worker_id = first_in(custody, WARD_ORPHANED);
+
+        if (!relaunch(custody, worker_id))
+            report_gone(custody, worker_id, &custody->death);
+    }
+}
+
 /* Whoever was caught between fork and exec is no ward with a pid, nor is a worker's grandchild: the kernel knows them
  * as our children.  A ward without a pid is gone when no child is left. */
 static void sweep(struct custody *custody, uint64_t now_ns)
@@ -531,7 +567,7 @@ static void sweep(struct custody *custody, uint64_t now_ns)
         custody->sweep_due_ns = now_ns + SWEEP_NS;
         return;
     }
-    report_all_gone(custody, WARD_ORPHANED, &custody->death);
+    settle_orphans(custody);
     custody->sweep_due_ns = left > 0 ? now_ns + SWEEP_LEISURE_NS : NEVER_NS;
 }
 

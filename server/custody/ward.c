@@ -9,12 +9,12 @@
 #define TO(state) (1u << (state))
 
 /*  QUEUED --sent--> SENT --up--> UP --reaped--> GONE;   QUEUED --refused--> GONE;   SENT --not started--> GONE;
- *  SENT, UP --custodian died--> ORPHANED --reaped--> GONE  */
+ *  SENT, UP --custodian died--> ORPHANED --reaped--> GONE;   ORPHANED --was not up--> QUEUED  */
 static const unsigned ward_may_become[WARD_STATE_COUNT] = {
     [WARD_QUEUED] = TO(WARD_SENT) | TO(WARD_GONE),
     [WARD_SENT] = TO(WARD_UP) | TO(WARD_ORPHANED) | TO(WARD_GONE),
     [WARD_UP] = TO(WARD_ORPHANED) | TO(WARD_GONE),
-    [WARD_ORPHANED] = TO(WARD_GONE),
+    [WARD_ORPHANED] = TO(WARD_QUEUED) | TO(WARD_GONE),
 };
 
 /* Ids are our own and dense: no stranger chooses them, so no keyed hash is needed. */
@@ -111,8 +111,14 @@ void ward_close_channel(struct ward *ward)
     close_once(&ward->answer_fd);
 }
 
+void ward_close_worker_ends(struct ward *ward)
+{
+    close_once(&ward->start_fds[ORDER_REQUEST]);
+    close_once(&ward->start_fds[ORDER_ANSWER]);
+}
+
 void ward_close_start(struct ward *ward)
 {
-    for (size_t i = 0; i < ORDER_DESCRIPTOR_COUNT; i++)
-        close_once(&ward->start_fds[i]);
+    ward_close_worker_ends(ward);
+    close_once(&ward->start_fds[ORDER_HOME]);
 }

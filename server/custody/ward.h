@@ -21,7 +21,7 @@ enum ward_state {
     WARD_QUEUED,   /* its start is to be sent */
     WARD_SENT,     /* the custodian has it; nothing heard yet */
     WARD_UP,       /* it was exec'd; its pid is known */
-    WARD_ORPHANED, /* its custodian died: it is killed and reaped here */
+    WARD_ORPHANED, /* its custodian died: it is killed and reaped here; and started again, if nobody knew it yet */
     WARD_GONE,     /* and reported; only the channel is left, for custody_end */
     WARD_STATE_COUNT
 };
@@ -32,7 +32,8 @@ struct ward {
     enum ward_state state;
     struct list_node state_node;           /* on in_state[state] */
     struct list_node queue_node;           /* on the outbox or on refused; or on none */
-    int start_fds[ORDER_DESCRIPTOR_COUNT]; /* what its start carries; -1 behind it */
+    int start_fds[ORDER_DESCRIPTOR_COUNT]; /* what its start carries; the home until it is up, the rest until sent */
+    unsigned launch_count;                 /* how often its start was sent */
     int request_fd, answer_fd;             /* our ends of its channel; -1: closed */
     int launch_error;                      /* errno: why the channel could not be made; 0: it was */
     int32_t pid;                           /* 0: not known */
@@ -66,7 +67,8 @@ void wards_forget(struct wards *wards, struct ward *ward);
 MUST_USE int ward_open_channel(struct ward *ward);
 void ward_close_channel(struct ward *ward);
 
-/* Closes what its start carries, or would have carried. */
+/* Closes what its start carries, or would have carried: the worker's ends of the channel, or all of it. */
+void ward_close_worker_ends(struct ward *ward);
 void ward_close_start(struct ward *ward);
 
 #endif

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,22 +34,12 @@ void daemon_program(const char *name, char path[PROGRAM_PATH_SIZE])
 static void place_worker(const struct scratch *scratch, char *path_out, size_t path_size)
 {
     char program[PROGRAM_PATH_SIZE];
-    struct stat about;
-    int from, to;
 
     ck_assert_int_lt(snprintf(path_out, path_size, "%s/scripted-worker", scratch->path), (int)path_size);
-    to = open(path_out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-    if (to < 0 && errno == EEXIST)
+    if (access(path_out, X_OK) == 0)
         return; /* by an earlier daemon of this test */
     daemon_program("scripted-worker", program);
-    from = open(program, O_RDONLY | O_CLOEXEC);
-    ck_assert_msg(from >= 0 && to >= 0 && fstat(from, &about) == 0, "%s: %s", program, strerror(errno));
-    for (ssize_t size = about.st_size, sent; size > 0; size -= sent) {
-        sent = sendfile(to, from, NULL, (size_t)size);
-        ck_assert_int_gt(sent, 0);
-    }
-    close(from);
-    ck_assert_int_eq(close(to), 0);
+    process_copy_program(program, path_out);
 }
 
 /* Ours without PROBED_*, which would be settings, and then those of ours that a test's flags may override. */

@@ -2,11 +2,14 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,4 +188,19 @@ size_t process_memory_count(pid_t pid, const void *bytes, size_t size)
     fclose(maps);
     close(fd);
     return count;
+}
+
+/* ---- programs ---- */
+
+void process_copy_program(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+
+    ck_assert_msg(in >= 0 && out >= 0, "%s to %s: %s", from, to, strerror(errno));
+    ck_assert_int_eq(fchmod(out, 0755), 0);
+    while (sendfile(out, in, NULL, 1 << 20) > 0)
+        continue;
+    ck_assert_int_eq((int)lseek(in, 0, SEEK_CUR), (int)lseek(out, 0, SEEK_CUR));
+    close(in);
+    close(out);
 }

@@ -28,4 +28,7 @@ size_t process_memory_count(pid_t pid, const void *bytes, size_t size);
 /* Lets a forked child do this with another uid (and its gid alone); what it gave back, 0 to 127. */
 int process_as(uid_t uid, int (*act)(void *context), void *context);
 
+/* Copies an executable, to where anybody may run it. */
+void process_copy_program(const char *from, const char *to);
+
 #endif

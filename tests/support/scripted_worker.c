@@ -314,6 +314,14 @@ static void leave_child_behind(void)
     close(left[0]);
 }
 
+/* As hard to be rid of as can be: deaf, with a deaf child in its group and one that has left it. */
+static void act_litter(const struct request *request)
+{
+    become_deaf();
+    leave_child_behind();
+    act_brood(request);
+}
+
 /* Dies when it is first asked, and leaves such a child behind; answers the second time. */
 static void act_orphan(const struct request *request)
 {
@@ -462,6 +470,7 @@ static const struct behaviour behaviours[] = {
     {"answer-and-exit", act_answer_and_exit},
     {"cut-", act_cut},
     {"orphan", act_orphan},
+    {"litter", act_litter},
     {"garbage", act_garbage},
     {"nan", act_nan},
     {"array", act_array},

@@ -11,6 +11,7 @@
 #include "server/custody/protocol.h"
 #include "server/threads/lock.h"
 #include "tests/support/check_main.h"
+#include "tests/support/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,7 +40,7 @@
 #endif
 #endif
 
-enum { WORKER_COUNT_MAX = 64, PATH_SIZE = 4096, PATIENCE_MS = 20000, A_SECOND_MS = 1000 };
+enum { WORKER_COUNT_MAX = 128, PATH_SIZE = 4096, PATIENCE_MS = 20000, A_SECOND_MS = 1000 };
 
 static const char waits[] = "read line\n"; /* the script of a worker that does nothing until it is to end */
 static const char stubborn[] = "trap '' TERM\necho ready\nexec sleep 1000\n";
@@ -680,6 +681,58 @@ START_TEST(a_custodian_without_descriptors_refuses_the_start_and_goes_on)
 }
 END_TEST
 
+/* A start that fails again and again: told each time, nothing is lost on the way, and others go on. */
+static void expect_failures(const char *cause)
+{
+    enum { COUNT = 100 };
+    size_t fd_count = 0, custodian_fd_count = 0;
+
+    for (uint64_t id = 2; id < COUNT + 2; id++) {
+        char line[16];
+
+        launch(id);
+        ck_assert_str_eq(await_gone(id).cause.message, cause);
+        ck_assert_int_eq((int)write(heard[1].request_fd, "x\n", 2), 2);
+        read_line(heard[1].answer_fd, line, sizeof line);
+        ck_assert_str_eq(line, "x");
+        if (id == 2) {
+            fd_count = count_descriptors(getpid());
+            custodian_fd_count = count_descriptors(custody_custodian_pid(custody));
+        }
+    }
+    ck_assert_uint_eq(count_descriptors(getpid()), fd_count);
+    /* The last order's may not be closed yet. */
+    ck_assert_uint_le(count_descriptors(custody_custodian_pid(custody)), custodian_fd_count + ORDER_DESCRIPTOR_COUNT);
+}
+
+/* Root is never refused a process, so this is somebody else's daemon. */
+START_TEST(a_custodian_that_may_have_no_more_processes_refuses_the_start_and_goes_on)
+{
+    const uid_t nobody = 65534;
+    struct rlimit before, none;
+    char program[PATH_SIZE];
+
+    if (geteuid() == 0) {
+        snprintf(program, sizeof program, "%s/custodian", home);
+        process_copy_program(custodian, program);
+        memcpy(custodian, program, sizeof custodian);
+        ck_assert_int_eq(chown(home, nobody, nobody), 0);
+        ck_assert_int_eq(setgroups(0, NULL), 0);
+        ck_assert_int_eq(setresgid(nobody, nobody, nobody), 0);
+        ck_assert_int_eq(setresuid(nobody, nobody, nobody), 0);
+    }
+    open_for_script("while read line; do echo $line; done\n");
+    launch_up(1);
+    ck_assert_int_eq(prlimit(custody_custodian_pid(custody), RLIMIT_NPROC, NULL, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    ck_assert_int_eq(prlimit(custody_custodian_pid(custody), RLIMIT_NPROC, &none, NULL), 0);
+    expect_failures("cannot start the worker sh: fork: Resource temporarily unavailable");
+    ck_assert_int_eq(prlimit(custody_custodian_pid(custody), RLIMIT_NPROC, &before, NULL), 0);
+    launch_up(WORKER_COUNT_MAX - 1);
+}
+END_TEST
+
 /* ---- the channel ---- */
 
 START_TEST(a_worker_reads_requests_and_writes_answers)
@@ -927,6 +980,29 @@ START_TEST(when_the_custodian_is_killed_all_workers_are_gone_and_another_works)
         ck_assert_int_eq(heard[i + 1].gone_count, 1);
         ck_assert(is_open(heard[i + 1].answer_fd)); /* until its lease is back */
     }
+}
+END_TEST
+
+START_TEST(a_launch_that_a_dying_custodian_had_not_finished_is_taken_up_by_the_next)
+{
+    int32_t first;
+    struct heard worker;
+
+    open_for_script("echo hello\nread line\n");
+    first = custody_custodian_pid(custody);
+    ck_assert_int_eq(kill(first, SIGSTOP), 0);
+    for (uint64_t id = 1; id <= 4; id++)
+        launch(id);
+    ck_assert_int_eq(kill(first, SIGKILL), 0);
+    for (uint64_t id = 1; id <= 4; id++) {
+        char line[16];
+
+        worker = await_up(id);
+        read_line(worker.answer_fd, line, sizeof line);
+        ck_assert_str_eq(line, "hello");
+        ck_assert_int_eq(worker.gone_count, 0);
+    }
+    ck_assert_int_ne(custody_custodian_pid(custody), first);
 }
 END_TEST
 
@@ -1357,6 +1433,7 @@ static void add_starts(Suite *suite)
     tcase_add_test(failing, a_worker_that_exits_at_once_is_gone_with_its_status);
     tcase_add_test(failing, a_daemon_without_descriptors_refuses_the_start_and_goes_on);
     tcase_add_test(failing, a_custodian_without_descriptors_refuses_the_start_and_goes_on);
+    tcase_add_test(failing, a_custodian_that_may_have_no_more_processes_refuses_the_start_and_goes_on);
 }
 
 static void add_lives(Suite *suite)
@@ -1394,6 +1471,7 @@ static void add_ends(Suite *suite)
     tcase_add_test(ends, a_custodian_that_does_not_listen_is_left_behind_in_time);
 
     tcase_add_test(deaths, when_the_custodian_is_killed_all_workers_are_gone_and_another_works);
+    tcase_add_test(deaths, a_launch_that_a_dying_custodian_had_not_finished_is_taken_up_by_the_next);
     tcase_add_test(deaths, a_custodian_killed_again_and_again_is_replaced_each_time);
     tcase_add_test(deaths, while_no_custodian_can_be_started_launches_fail_and_then_work_again);
     tcase_add_test(deaths, when_the_daemon_is_killed_nothing_is_left_after_a_second);

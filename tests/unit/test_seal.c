@@ -8,6 +8,7 @@
 #include "server/custody/custodian/spawn.h"
 #include "tests/support/check_main.h"
 #include "tests/support/patience.h"
+#include "tests/support/process.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -77,9 +78,11 @@ static void set_stage(void)
     char path[PATH_SIZE];
 
     ck_assert_msg(folder != NULL, "PROBED_BIN names the folder of the programs");
-    path_to(program, folder, "escaper");
+    path_to(path, folder, "escaper");
     ck_assert_ptr_nonnull(mkdtemp(root));
     ck_assert_int_eq(chmod(root, 0755), 0);
+    path_to(program, root, "escaper");
+    process_copy_program(path, program);
     path_to(home, root, "home");
     path_to(other, root, "other");
     ck_assert_int_eq(mkdir(home, 0755), 0);

@@ -1,0 +1,302 @@
+/* Workers in custody, under load: daemon and custodian killed at any moment, starts that fail, and the seal as an
+ * administrator sees it. */
+#include "server/base/clock.h"
+#include "server/base/text.h"
+#include "tests/support/process.h"
+#include "tests/support/story.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the daemon is killed ---- */
+
+enum { ALONE_MS = 1000 * PATIENCE_SCALE, HOME_COUNT = 4, LOAD_COUNT = 24 };
+
+/* Calls of every kind, more than there are workers; how many are awaited before the kill is the round's. */
+static void kill_under_load(const struct home *homes, unsigned *seed)
+{
+    static const char *const kinds[] = {"litter", "stall-deaf", "openrouter", "brood", "slow-5", "litter"};
+    struct call *calls[LOAD_COUNT];
+    size_t started_count = (size_t)rand_r(seed) % 6;
+
+    for (size_t i = 0; i < LOAD_COUNT; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "key-%zu", i);
+        calls[i] =
+            probe_begin(caller, homes[i % HOME_COUNT].path, kinds[(size_t)rand_r(seed) % ROW_COUNT(kinds)], key, 0);
+    }
+    if (started_count > 0)
+        daemon_wait_at_least(server, "probed_leases_total{origin=\"cold\"}", started_count);
+    daemon_kill(server);
+    daemon_wait_alone(server, ALONE_MS);
+    for (size_t i = 0; i < LOAD_COUNT; i++)
+        call_end(calls[i]);
+}
+
+static const char *const busy_settings[] = {"--pool-workers-max", "8", NULL};
+
+START_TEST(a_daemon_killed_at_any_moment_leaves_nothing_after_a_second)
+{
+    struct home homes[HOME_COUNT];
+    size_t count = patience_count(200);
+    unsigned seed = 4;
+
+    for (size_t i = 0; i < HOME_COUNT; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "home-%zu", i);
+        home_create(&homes[i], &stage.scratch, name);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            daemon_start(server, &stage.scratch, busy_settings);
+        kill_under_load(homes, &seed);
+    }
+}
+END_TEST
+
+/* ---- the custodian is killed ---- */
+
+STORY_SETUP(busy, "--pool-workers-max", "8")
+
+/* Which request of which process answered: no two leases may have the same. */
+struct answered {
+    int pid;
+    unsigned request;
+};
+
+static void note_answer(struct call *call, struct answered *answered, size_t *count)
+{
+    const Probed__V1__ProbeResponse *response = probe_response(call); /* asserts OK */
+    struct answered now = {0};
+
+    ck_assert_uint_ge(response->usage->n_details, 2);
+    ck_assert_int_eq(sscanf(response->usage->details[0], "pid %d", &now.pid), 1);
+    ck_assert_int_eq(sscanf(response->usage->details[1], "request %u", &now.request), 1);
+    for (size_t i = 0; i < *count; i++)
+        ck_assert_msg(answered[i].pid != now.pid || answered[i].request != now.request,
+                      "request %u of process %d answered two leases", now.request, now.pid);
+    answered[(*count)++] = now;
+    call_end(call);
+}
+
+/* Calls while it is killed, all of which are answered; whether a home without a worker was served in time. */
+static bool kill_custodian_under_load(const struct home *fresh, size_t round, struct answered *answered, size_t *count)
+{
+    struct call *calls[LOAD_COUNT], *cold;
+    pid_t custodian = process_child_named(server->pid, "probed-custodian");
+    uint64_t killed_ns;
+    bool in_time;
+
+    for (size_t i = 0; i < LOAD_COUNT; i++) {
+        char key[32];
+
+        snprintf(key, sizeof key, "key-%zu-%zu", round, i);
+        calls[i] = begin(i % 2 == 0 ? "slow-2" : "openrouter", key);
+    }
+    if (round % 2 == 0)
+        call_wait(calls[round % LOAD_COUNT]);
+    ck_assert_int_gt(custodian, 0);
+    killed_ns = clock_now_ns();
+    ck_assert_int_eq(kill(custodian, SIGKILL), 0);
+    cold = probe_begin(caller, fresh->path, "openrouter", NULL, 0);
+    note_answer(cold, answered, count);
+    in_time = clock_now_ns() - killed_ns < 500 * NS_PER_MS;
+    for (size_t i = 0; i < LOAD_COUNT; i++)
+        note_answer(calls[i], answered, count);
+    ck_assert_int_ne(process_child_named(server->pid, "probed-custodian"), custodian);
+    return in_time;
+}
+
+/* That one is back in time is asserted of nearly all, since the machine has other things to do. */
+START_TEST(a_custodian_killed_under_load_costs_no_call_and_is_back_in_time)
+{
+    size_t count = patience_count(100), late_count = 0, answered_count = 0;
+    struct answered *answered = calloc(count * (LOAD_COUNT + 1), sizeof *answered);
+
+    ck_assert_ptr_nonnull(answered);
+    for (size_t round = 0; round < count; round++) {
+        struct home fresh;
+        char name[32];
+
+        snprintf(name, sizeof name, "fresh-%zu", round);
+        home_create(&fresh, &stage.scratch, name);
+        late_count += !kill_custodian_under_load(&fresh, round, answered, &answered_count);
+    }
+    ck_assert_uint_eq(daemon_number(server, "probed_failures_total"), 0);
+    printf("%zu of %zu were back within 500 ms\n", count - late_count, count);
+    ck_assert_msg(!patience_time_counts() || late_count <= count / 5, "%zu of %zu were not back in 500 ms", late_count,
+                  count);
+    free(answered);
+}
+END_TEST
+
+/* ---- starts fail ---- */
+
+static char worker_path[SCRATCH_PATH_SIZE + 16];
+
+/* The scripted worker under a name of the scratch directory's own, to be taken away and given back. */
+static void put_worker(void)
+{
+    char program[SCRATCH_PATH_SIZE * 4];
+
+    daemon_program("scripted-worker", program);
+    ck_assert_int_eq(symlink(program, worker_path), 0);
+}
+
+static void with_own_worker(void)
+{
+    static const char *settings[] = {"--worker-command", worker_path, "--probe-cache-ttl-ms", "3600000", NULL};
+
+    scratch_open(&stage.scratch);
+    snprintf(worker_path, sizeof worker_path, "%s/worker", stage.scratch.path);
+    put_worker();
+    home_create(home, &stage.scratch, "home");
+    daemon_start(server, &stage.scratch, settings);
+}
+
+static void take_worker_away(void)
+{
+    ck_assert_int_eq(unlink(worker_path), 0);
+}
+
+static void put_unexecutable_worker(void)
+{
+    take_worker_away();
+    ck_assert_int_eq(symlink("/", worker_path), 0);
+}
+
+static void put_worker_back(void)
+{
+    unlink(worker_path);
+    put_worker();
+}
+
+static struct rlimit custodian_limit;
+
+static void limit_custodian(void)
+{
+    pid_t custodian = process_child_named(server->pid, "probed-custodian");
+    struct rlimit none;
+
+    ck_assert_int_eq(prlimit(custodian, RLIMIT_NOFILE, NULL, &custodian_limit), 0);
+    none = custodian_limit;
+    none.rlim_cur = 0;
+    ck_assert_int_eq(prlimit(custodian, RLIMIT_NOFILE, &none, NULL), 0);
+}
+
+static void free_custodian(void)
+{
+    pid_t custodian = process_child_named(server->pid, "probed-custodian");
+
+    ck_assert_int_eq(prlimit(custodian, RLIMIT_NOFILE, &custodian_limit, NULL), 0);
+}
+
+static const struct start_fault {
+    void (*bring)(void), (*take)(void);
+    const char *message;
+} start_faults[] = {
+    {take_worker_away, put_worker_back, "exec: No such file or directory"},
+    {put_unexecutable_worker, put_worker_back, "exec: Permission denied"},
+    {limit_custodian, free_custodian, "descriptors: Too many open files"},
+};
+
+/* EAGAIN, which root does not get, is in unit.custody. */
+START_TEST(starts_that_fail_are_told_and_hurt_nobody_else)
+{
+    const struct start_fault *fault = &start_faults[_i];
+    size_t count = patience_count(100), daemon_fd_count, custodian_fd_count;
+    pid_t custodian = process_child_named(server->pid, "probed-custodian");
+    struct home other;
+
+    home_create(&other, &stage.scratch, "other");
+    expect_plan(begin("openrouter", NULL), "one");
+    daemon_wait(server, "idle", 1);
+    fault->bring();
+    for (size_t i = 0; i < count; i++) {
+        char key[32];
+
+        snprintf(key, sizeof key, "key-%zu", i);
+        expect_failure(probe_begin(caller, other.path, "openrouter", key, 0), STATUS_UNAVAILABLE, fault->message);
+        expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+        expect_origin(begin_refresh("openrouter"), PROBED__V1__ORIGIN__ORIGIN_WARM);
+        if (i == 0) {
+            daemon_fd_count = process_fd_count(server->pid);
+            custodian_fd_count = process_fd_count(custodian);
+        }
+    }
+    ck_assert_uint_eq(process_fd_count(custodian), custodian_fd_count);
+    ck_assert_uint_eq(process_fd_count(server->pid), daemon_fd_count);
+    ck_assert_int_eq(process_child_named(server->pid, "probed-custodian"), custodian);
+    fault->take();
+}
+END_TEST
+
+/* ---- the seal, seen from outside ---- */
+
+static const Probed__V1__GetStatusResponse *get_status(struct call **call_out)
+{
+    Probed__V1__GetStatusRequest request = PROBED__V1__GET_STATUS_REQUEST__INIT;
+
+    *call_out = call_begin(caller, METHOD_GET_STATUS, 0, &request.base);
+    return (const Probed__V1__GetStatusResponse *)call_payload(*call_out, &probed__v1__get_status_response__descriptor);
+}
+
+static const Probed__V1__WorkerInfo *get_worker(struct call **call_out)
+{
+    Probed__V1__ListWorkersRequest request = PROBED__V1__LIST_WORKERS_REQUEST__INIT;
+    const Probed__V1__ListWorkersResponse *response;
+
+    *call_out = call_begin(caller, METHOD_WORKERS, 0, &request.base);
+    response = (const Probed__V1__ListWorkersResponse *)call_payload(*call_out,
+                                                                     &probed__v1__list_workers_response__descriptor);
+    ck_assert_uint_eq(response->n_workers, 1);
+    return response->workers[0];
+}
+
+static void expect_seal(const char *level, const char *name)
+{
+    struct call *call;
+
+    expect_plan(begin("openrouter", NULL), "one");
+    ck_assert_msg(strncmp(get_status(&call)->sandbox, level, strlen(level)) == 0, "%s", get_status(&call)->sandbox);
+    call_end(call);
+    ck_assert_ptr_nonnull(strstr(get_worker(&call)->sandbox, name));
+    call_end(call);
+}
+
+STORY_SETUP(unsealed, "--worker-sandbox", "off")
+
+START_TEST(the_level_in_force_is_seen_by_administrators)
+{
+    expect_seal("auto: ", "seccomp, limits");
+}
+END_TEST
+
+START_TEST(so_is_that_there_is_none)
+{
+    expect_seal("off", "off");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("custody");
+    TCase *tcase = story_case(suite, "killed", busy);
+
+    tcase_add_test(tcase, a_daemon_killed_at_any_moment_leaves_nothing_after_a_second);
+    tcase_add_test(tcase, a_custodian_killed_under_load_costs_no_call_and_is_back_in_time);
+    tcase = story_case(suite, "starts", with_own_worker);
+    tcase_add_loop_test(tcase, starts_that_fail_are_told_and_hurt_nobody_else, 0, ROW_COUNT(start_faults));
+    tcase = story_case(suite, "seal", story_setup);
+    tcase_add_test(tcase, the_level_in_force_is_seen_by_administrators);
+    tcase = story_case(suite, "no seal", unsealed);
+    tcase_add_test(tcase, so_is_that_there_is_none);
+    return check_main(suite);
+}
