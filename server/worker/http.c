@@ -5,6 +5,7 @@
 #include "server/worker/memory.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,14 @@ static bool http_set_options(const struct http *http, struct http_exchange *exch
     return set;
 }
 
+/* Landlock's answer to a connect that is not allowed. */
+static bool http_is_forbidden(CURL *easy)
+{
+    long error = 0;
+
+    return curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error) == CURLE_OK && error == EACCES;
+}
+
 static enum http_end http_end_of(CURLcode code, const struct http_exchange *exchange, long status)
 {
     if (exchange->oversized)
@@ -210,6 +219,8 @@ static enum http_end http_end_of(CURLcode code, const struct http_exchange *exch
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return status > 0 ? HTTP_UNREADABLE : HTTP_UNREACHABLE;
+    case CURLE_COULDNT_CONNECT:
+        return http_is_forbidden(exchange->easy) ? HTTP_FORBIDDEN : HTTP_UNREACHABLE;
     default:
         return HTTP_UNREACHABLE;
     }

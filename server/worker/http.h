@@ -50,6 +50,7 @@ enum http_end {
     HTTP_UNREADABLE,  /* status is there; the body broke off, or its encoding is broken */
     HTTP_TIMED_OUT,   /* by its timeout, or by the deadline, perhaps before it was under way */
     HTTP_UNREACHABLE, /* name, connection or TLS */
+    HTTP_FORBIDDEN,   /* this worker may not connect to that port: its seal says so */
     HTTP_ABANDONED    /* the reader of our answers has gone */
 };
 

@@ -157,6 +157,8 @@ static struct outcome inquiry_judge(const struct inquiry *inquiry, const struct 
         return outcome_failure(FAILURE_UNREADABLE, answer->status);
     case HTTP_TIMED_OUT:
         return outcome_failure(FAILURE_TIMED_OUT, 0);
+    case HTTP_FORBIDDEN:
+        return outcome_failure(FAILURE_FORBIDDEN, 0);
     case HTTP_UNREACHABLE:
     case HTTP_ABANDONED:
         break;

@@ -30,6 +30,8 @@ static const struct {
     [FAILURE_BASE_URL] = {ACCOUNT_UNAVAILABLE, "The configured base URL is not allowed for this credential."},
     [FAILURE_TIMED_OUT] = {ACCOUNT_UNAVAILABLE, "The usage request timed out."},
     [FAILURE_UNREACHABLE] = {ACCOUNT_UNAVAILABLE, "The provider could not be reached."},
+    [FAILURE_FORBIDDEN] = {ACCOUNT_UNAVAILABLE,
+                           "The provider could not be reached: its port is not in worker.connect_ports."},
     [FAILURE_OVERSIZED] = {ACCOUNT_UNAVAILABLE, "The provider returned an oversized response."},
     [FAILURE_UNREADABLE] = {ACCOUNT_UNAVAILABLE, "The provider returned an unreadable response."},
     [FAILURE_NO_DATA] = {ACCOUNT_NO_DATA, "The provider returned no usage data."},

@@ -1,16 +1,20 @@
 /* Workers in custody, under load: daemon and custodian killed at any moment, starts that fail, and the seal as an
  * administrator sees it. */
 #include "server/base/clock.h"
-#include "server/base/text.h"
+#include "tests/support/child.h"
 #include "tests/support/process.h"
 #include "tests/support/story.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- the daemon is killed ---- */
@@ -285,6 +289,136 @@ START_TEST(so_is_that_there_is_none)
 }
 END_TEST
 
+/* ---- the built-in worker in its seal, and a provider on a port of its own ---- */
+
+struct provider {
+    pid_t pid;
+    char worker[1024]; /* the command that asks it */
+    unsigned port;
+};
+
+static void start_provider(struct provider *provider)
+{
+    char meta[512], line[768], *end;
+    const char *source = getenv("PROBED_SOURCE");
+    const char *const words[] = {
+        "probed-standin", "--directory", stage.scratch.path, "--sample-home", home->path, "--case", meta, NULL};
+    FILE *out;
+    int fd;
+
+    ck_assert_ptr_nonnull(source);
+    snprintf(meta, sizeof meta, "%s/tests/fixtures/providers/openrouter/ok_limit_monthly.meta.json", source);
+    provider->pid = child_start(words, NULL, &fd);
+    out = fdopen(fd, "r");
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, out));
+    fclose(out);
+    line[strcspn(line, "\n")] = '\0';
+    snprintf(provider->worker, sizeof provider->worker, "%s/probe-worker %s", child_bin_directory(), line);
+    end = strstr(line, ":127.0.0.1:");
+    ck_assert_msg(end != NULL, "%s", line);
+    provider->port = (unsigned)strtoul(end + strlen(":127.0.0.1:"), NULL, 10);
+}
+
+/* A daemon whose workers ask that provider. */
+static void start_for(const struct provider *provider, const char *ports)
+{
+    const char *const settings[] = {"--worker-command",
+                                    provider->worker,
+                                    "--worker-connect-ports",
+                                    ports,
+                                    "--worker-writable-home",
+                                    "no",
+                                    "--worker-sandbox",
+                                    "auto",
+                                    NULL};
+
+    daemon_start(server, &stage.scratch, settings);
+}
+
+START_TEST(a_sealed_worker_reaches_its_provider_where_it_may_connect)
+{
+    struct provider provider;
+    struct call *call;
+    char ports[8];
+
+    daemon_stop(server);
+    start_provider(&provider);
+    start_for(&provider, "443");
+    call = begin("openrouter", NULL);
+    ck_assert_str_eq(probe_response(call)->usage->unavailable_reason,
+                     "The provider could not be reached: its port is not in worker.connect_ports.");
+    call_end(call);
+    daemon_stop(server);
+    snprintf(ports, sizeof ports, "%u", provider.port);
+    start_for(&provider, ports);
+    call = begin("openrouter", NULL);
+    ck_assert_int_eq((int)probe_response(call)->usage->status, PROBED__V1__ACCOUNT_STATUS__ACCOUNT_STATUS_OK);
+    ck_assert_uint_ge(probe_response(call)->usage->n_windows, 1);
+    call_end(call);
+    daemon_stop(server);
+    child_end(provider.pid, SIGTERM);
+}
+END_TEST
+
+/* ---- a kernel without Landlock, as far as a filter of the test's own can play one ---- */
+
+static void forget_landlock(void)
+{
+    struct sock_filter instructions[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = ROW_COUNT(instructions), .filter = instructions};
+
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+}
+
+static void old_kernel(void)
+{
+    forget_landlock();
+    stage_open(&stage, NULL);
+}
+
+START_TEST(less_than_everything_is_said_once_and_in_the_status)
+{
+    char path[SCRATCH_PATH_SIZE + 16], line[1024];
+    size_t count = 0;
+    FILE *log;
+
+    expect_seal("auto: system calls (seccomp), limits; missing for strict: files, ", "seccomp, limits");
+    snprintf(path, sizeof path, "%s/stderr", stage.scratch.path);
+    log = fopen(path, "re");
+    ck_assert_ptr_nonnull(log);
+    while (fgets(line, sizeof line, log) != NULL)
+        count += strstr(line, "sandbox=\"auto: system calls") != NULL;
+    fclose(log);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+START_TEST(strict_does_not_start_and_says_what_is_missing_and_what_would_do)
+{
+    char listen[DAEMON_URL_SIZE + 8], publish[DAEMON_URL_SIZE + 8];
+    const char *const words[] = {
+        "probed",      "--server-listen", listen, "--server-publish", publish, "--worker-sandbox", "strict",
+        "--log-level", "error",           NULL};
+    struct child_result result;
+
+    snprintf(listen, sizeof listen, "%s.2", server->url);
+    snprintf(publish, sizeof publish, "%s.2", server->events_url);
+    result = child_run(words, NULL, NULL, 0);
+    ck_assert_int_eq(result.exit_status, 1);
+    ck_assert_msg(strstr(result.err, "probed: worker.sandbox is strict, and this kernel (") != NULL, "%s", result.err);
+    ck_assert_ptr_nonnull(strstr(result.err, ") cannot confine: files, truncation, TCP ports, device controls, signals "
+                                             "and abstract sockets (Landlock ABI 6); Linux 6.12 or later, with "
+                                             "landlock in lsm=, would do\n"));
+    child_result_fini(&result);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("custody");
@@ -296,7 +430,11 @@ int main(void)
     tcase_add_loop_test(tcase, starts_that_fail_are_told_and_hurt_nobody_else, 0, ROW_COUNT(start_faults));
     tcase = story_case(suite, "seal", story_setup);
     tcase_add_test(tcase, the_level_in_force_is_seen_by_administrators);
+    tcase_add_test(tcase, a_sealed_worker_reaches_its_provider_where_it_may_connect);
     tcase = story_case(suite, "no seal", unsealed);
     tcase_add_test(tcase, so_is_that_there_is_none);
+    tcase = story_case(suite, "old kernel", old_kernel);
+    tcase_add_test(tcase, less_than_everything_is_said_once_and_in_the_status);
+    tcase_add_test(tcase, strict_does_not_start_and_says_what_is_missing_and_what_would_do);
     return check_main(suite);
 }

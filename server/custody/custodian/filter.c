@@ -62,18 +62,45 @@ struct composition {
     int error;
 };
 
+/* What an argument has to be. */
+static struct scmp_arg_cmp is(unsigned argument, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
+static struct scmp_arg_cmp is_above(unsigned argument, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_GT, .datum_a = value};
+}
+
+static struct scmp_arg_cmp has(unsigned argument, uint64_t bits, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = bits, .datum_b = value};
+}
+
 /* A call that this processor does not have (as iopl on some) needs no rule. */
-static void refuse(struct composition *composition, int call, unsigned condition_count,
-                   const struct scmp_arg_cmp *conditions)
+static void add(struct composition *composition, int call, unsigned condition_count,
+                const struct scmp_arg_cmp *conditions)
 {
     if (composition->error == 0 && call >= 0)
         composition->error = -seccomp_rule_add_array(composition->context, REFUSE, call, condition_count, conditions);
 }
 
+static void refuse_if(struct composition *composition, int call, struct scmp_arg_cmp condition)
+{
+    add(composition, call, 1, &condition);
+}
+
+static void refuse_if_both(struct composition *composition, int call, struct scmp_arg_cmp one,
+                           struct scmp_arg_cmp other)
+{
+    add(composition, call, 2, (struct scmp_arg_cmp[]){one, other});
+}
+
 static void refuse_all(struct composition *composition, const int *calls, size_t call_count)
 {
     for (size_t i = 0; i < call_count; i++)
-        refuse(composition, calls[i], 0, NULL);
+        add(composition, calls[i], 0, NULL);
 }
 
 /* Each namespace has a bit in clone's flags. */
@@ -83,30 +110,26 @@ static void refuse_namespaces(struct composition *composition)
                                          CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
 
     for (size_t i = 0; i < COUNT(bits); i++)
-        refuse(composition, SCMP_SYS(clone), 1,
-               (struct scmp_arg_cmp[]){SCMP_A0_64(SCMP_CMP_MASKED_EQ, bits[i], bits[i])});
+        refuse_if(composition, SCMP_SYS(clone), has(0, bits[i], bits[i]));
     if (composition->error == 0)
         composition->error = -seccomp_rule_add(composition->context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
-/* Streams and datagrams by TCP and UDP: what Landlock does not take for TCP must not reach what TCP reaches. */
+/* Streams and datagrams by TCP and UDP: what Landlock does not take for TCP must not reach what TCP reaches.  socket's
+ * arguments are family, kind, protocol. */
 static void refuse_rarer_protocols(struct composition *composition, uint64_t family)
 {
     enum { KIND_MASK = 0xf, TCP = 6, UDP = 17 };
 
     for (uint64_t kind = 0; kind <= KIND_MASK; kind++) {
         if (kind != SOCK_STREAM && kind != SOCK_DGRAM)
-            refuse(composition, SCMP_SYS(socket), 2,
-                   (struct scmp_arg_cmp[]){SCMP_A0_64(SCMP_CMP_EQ, family),
-                                           SCMP_A1_64(SCMP_CMP_MASKED_EQ, KIND_MASK, kind)});
+            refuse_if_both(composition, SCMP_SYS(socket), is(0, family), has(1, KIND_MASK, kind));
     }
     for (uint64_t protocol = 1; protocol < UDP; protocol++) {
         if (protocol != TCP)
-            refuse(composition, SCMP_SYS(socket), 2,
-                   (struct scmp_arg_cmp[]){SCMP_A0_64(SCMP_CMP_EQ, family), SCMP_A2_64(SCMP_CMP_EQ, protocol)});
+            refuse_if_both(composition, SCMP_SYS(socket), is(0, family), is(2, protocol));
     }
-    refuse(composition, SCMP_SYS(socket), 2,
-           (struct scmp_arg_cmp[]){SCMP_A0_64(SCMP_CMP_EQ, family), SCMP_A2_64(SCMP_CMP_GT, UDP)});
+    refuse_if_both(composition, SCMP_SYS(socket), is(0, family), is_above(2, UDP));
 }
 
 /* Left are Unix sockets, IPv4, IPv6, and netlink, which the resolver asks for addresses.  The kernel looks at the lower
@@ -115,17 +138,14 @@ static void refuse_rarer_sockets(struct composition *composition)
 {
     for (uint64_t family = 0; family < AF_NETLINK; family++) {
         if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
-            refuse(composition, SCMP_SYS(socket), 1, (struct scmp_arg_cmp[]){SCMP_A0_64(SCMP_CMP_EQ, family)});
+            refuse_if(composition, SCMP_SYS(socket), is(0, family));
     }
-    refuse(composition, SCMP_SYS(socket), 1, (struct scmp_arg_cmp[]){SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK)});
+    refuse_if(composition, SCMP_SYS(socket), is_above(0, AF_NETLINK));
     refuse_rarer_protocols(composition, AF_INET);
     refuse_rarer_protocols(composition, AF_INET6);
-    refuse(composition, SCMP_SYS(sendto), 1,
-           (struct scmp_arg_cmp[]){SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)});
-    refuse(composition, SCMP_SYS(sendmsg), 1,
-           (struct scmp_arg_cmp[]){SCMP_A2_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)});
-    refuse(composition, SCMP_SYS(sendmmsg), 1,
-           (struct scmp_arg_cmp[]){SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)});
+    refuse_if(composition, SCMP_SYS(sendto), has(3, MSG_FASTOPEN, MSG_FASTOPEN));
+    refuse_if(composition, SCMP_SYS(sendmsg), has(2, MSG_FASTOPEN, MSG_FASTOPEN));
+    refuse_if(composition, SCMP_SYS(sendmmsg), has(3, MSG_FASTOPEN, MSG_FASTOPEN));
 }
 
 /* The instructions, out of libseccomp by way of a file in memory: the child needs no library to install them. */
