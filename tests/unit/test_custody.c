@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -1255,6 +1256,94 @@ START_TEST(a_custodian_started_by_hand_says_what_it_is)
 }
 END_TEST
 
+/* ---- a cgroup, where one is delegated ---- */
+
+static char cgroup_mount[] = "/tmp/test_custody_cgroup.XXXXXX";
+static char cgroup[PATH_SIZE];
+
+static void write_into(const char *folder, const char *name, const char *text)
+{
+    char path[PATH_SIZE * 2];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+    ck_assert_int_eq((int)write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+}
+
+/* This test, in a cgroup that is delegated as systemd does it; the hierarchy is mounted for it alone. */
+static void enter_cgroup(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(cgroup_mount));
+    ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+    ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    umount2("/sys/fs/cgroup/unified", MNT_DETACH); /* that of the system, wherever it is */
+    umount2("/sys/fs/cgroup", MNT_DETACH);
+    ck_assert_int_eq(mount("none", cgroup_mount, "cgroup2", 0, NULL), 0);
+    snprintf(cgroup, sizeof cgroup, "%s/test-custody-%d", cgroup_mount, (int)getpid());
+    ck_assert_int_eq(mkdir(cgroup, 0755), 0);
+    ck_assert_int_eq(setxattr(cgroup, "trusted.delegate", "1", 1, 0), 0);
+    write_into(cgroup, "cgroup.procs", "0");
+}
+
+static void leave_cgroup(void)
+{
+    char path[PATH_SIZE + 16];
+
+    custody_destroy(custody);
+    custody = NULL;
+    write_into(cgroup_mount, "cgroup.procs", "0");
+    snprintf(path, sizeof path, "%s/daemon", cgroup);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_msg(rmdir(cgroup) == 0, "a worker's cgroup is left: %s", strerror(errno));
+    ck_assert_int_eq(umount2(cgroup_mount, MNT_DETACH), 0);
+    ck_assert_int_eq(rmdir(cgroup_mount), 0);
+}
+
+/* Starts a child that leaves session and group, and says its number. */
+static const char leaver[] = "setsid sh -c 'echo $$; exec sleep 1000' &\nread line\n";
+
+START_TEST(a_process_that_left_the_group_goes_with_its_worker_where_a_cgroup_is_delegated)
+{
+    int pidfd;
+
+    if (geteuid() != 0)
+        return; /* only root can play systemd */
+    enter_cgroup();
+    open_for_script(leaver);
+    pidfd = open_pid(read_pid(launch_up(1).answer_fd));
+    custody_kill(custody, 1);
+    await_gone(1);
+    await_death(pidfd, PATIENCE_MS);
+    pidfd = open_pid(read_pid(launch_up(2).answer_fd));
+    custody_end(custody, 2); /* its input ends, and so does the leader, by itself */
+    await_gone(2);
+    await_death(pidfd, PATIENCE_MS);
+    leave_cgroup();
+}
+END_TEST
+
+START_TEST(so_does_one_whose_custodian_was_killed)
+{
+    int pidfd;
+
+    if (geteuid() != 0)
+        return;
+    enter_cgroup();
+    open_for_script(leaver);
+    pidfd = open_pid(read_pid(launch_up(1).answer_fd));
+    ck_assert_int_eq(kill(custody_custodian_pid(custody), SIGKILL), 0);
+    await_gone(1);
+    await_death(pidfd, PATIENCE_MS);
+    launch_up(2); /* the next custodian finds its way back */
+    custody_kill(custody, 2);
+    await_gone(2);
+    leave_cgroup();
+}
+END_TEST
+
 /* ---- files of /etc that are replaced ---- */
 
 static void replace_file(const char *folder, const char *name)
@@ -1448,6 +1537,8 @@ static void add_lives(Suite *suite)
     tcase_add_test(channel, nothing_is_reported_of_a_worker_that_is_not_watched);
     tcase_add_test(channel, orders_for_unknown_workers_are_nothing);
 
+    tcase_add_test(errors, a_process_that_left_the_group_goes_with_its_worker_where_a_cgroup_is_delegated);
+    tcase_add_test(errors, so_does_one_whose_custodian_was_killed);
     tcase_add_test(errors, workers_sealed_before_a_system_file_was_replaced_end);
     tcase_add_test(errors, what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets);
     tcase_add_test(errors, what_it_says_is_printable_and_bounded);

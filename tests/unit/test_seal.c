@@ -142,7 +142,7 @@ static void start(struct prisoner *prisoner, const struct seal_settings *setting
     fds[ORDER_REQUEST] = request[0];
     fds[ORDER_ANSWER] = answer[1];
     ck_assert_int_ge(fds[ORDER_HOME], 0);
-    error = spawn_worker(&plan, fds, &prisoner->process, &step);
+    error = spawn_worker(&plan, fds, -1, &prisoner->process, &step);
     ck_assert_msg(error == 0, "%s: %s", step, strerror(error));
     close(request[0]);
     close(answer[1]);
@@ -600,7 +600,7 @@ static void expect_answer(char *const *words, const char *answer)
     {
         const int fds[ORDER_DESCRIPTOR_COUNT] = {open(home, O_PATH | O_CLOEXEC), request[0], answers[1]};
 
-        error = spawn_worker(&plan, fds, &prisoner.process, &step);
+        error = spawn_worker(&plan, fds, -1, &prisoner.process, &step);
         ck_assert_msg(error == 0, "%s: %s", step, strerror(error));
         close(fds[0]);
     }

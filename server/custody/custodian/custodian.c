@@ -4,6 +4,7 @@
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
 #include "server/base/log.h"
+#include "server/custody/custodian/cgroup.h"
 #include "server/custody/custodian/etc.h"
 #include "server/custody/custodian/worker.h"
 #include "server/custody/offspring.h"
@@ -34,6 +35,7 @@ struct custodian {
     int epoll_fd, children_fd, etc_fd; /* etc_fd -1: nobody is sealed by files, or nobody tells */
     struct source of_socket, of_children, of_etc;
     struct workers workers;
+    struct cgroups cgroups;
     uint64_t etc_ns;     /* when a file of /etc was last replaced; NEVER_NS: those concerned are ended */
     uint64_t resend_ns;  /* when to try the reports again; 0: at once */
     uint64_t closing_ns; /* since when everything is ending; NEVER_NS: it is not */
@@ -145,6 +147,7 @@ static void kill_worker(struct custodian *custodian, struct worker *worker)
     if (worker->state == WORKER_KILLED || worker->state == WORKER_REAPED)
         return;
     worker_signal(worker, SIGKILL);
+    cgroups_kill(&custodian->cgroups, worker->id);
     heap_clear(&custodian->workers.kills, &worker->kill_due);
     workers_move(&custodian->workers, worker, WORKER_KILLED);
 }
@@ -198,7 +201,9 @@ static void bury_worker(struct custodian *custodian, struct worker *worker, uint
 {
     if (worker->word_fd >= 0)
         hear_child(custodian, worker, now_ns); /* it may have been exec'd and have ended in one turn */
+    cgroups_kill(&custodian->cgroups, worker->id);
     worker_reap(worker, custodian->plan->command[0]);
+    cgroups_remove(&custodian->cgroups, worker->id);
     ignore_and_close(custodian, &worker->pidfd);
     ignore_and_close(custodian, &worker->word_fd);
     end_chatter(custodian, worker, now_ns);
@@ -227,14 +232,18 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
     struct worker *worker;
     const char *step;
     char *home;
-    int error;
+    int error, cgroup_fd;
 
     if (fds[ORDER_HOME] < 0) { /* this process has no room for them */
         refuse(custodian, worker_id, "descriptors", EMFILE);
         return;
     }
-    error = spawn_worker(custodian->plan, fds, &spawned, &step);
+    cgroup_fd = cgroups_make(&custodian->cgroups, worker_id);
+    error = spawn_worker(custodian->plan, fds, cgroup_fd, &spawned, &step);
+    if (cgroup_fd >= 0)
+        close(cgroup_fd);
     if (error != 0) {
+        cgroups_remove(&custodian->cgroups, worker_id);
         refuse(custodian, worker_id, step, error);
         return;
     }
@@ -294,6 +303,7 @@ static void reap_children(struct custodian *custodian, uint64_t now_ns)
             waitid(P_PID, (id_t)child.si_pid, &child, WEXITED | WNOHANG);
         child.si_pid = 0;
     }
+    cgroups_tidy(&custodian->cgroups);
 }
 
 /* ---- standard error ---- */
@@ -501,13 +511,18 @@ static struct status prepare(struct custodian *custodian)
         !attend(custodian, custodian->children_fd, &custodian->of_children))
         return status_make(STATUS_UNAVAILABLE, "cannot set up the loop: %s", strerror(errno));
     watch_etc(custodian);
+    cgroups_open(&custodian->cgroups, getppid());
     return status_ok();
 }
 
 struct status custodian_run(int socket, const struct spawn_plan *plan)
 {
-    struct custodian custodian = {
-        .socket = socket, .plan = plan, .etc_fd = -1, .etc_ns = NEVER_NS, .closing_ns = NEVER_NS};
+    struct custodian custodian = {.socket = socket,
+                                  .plan = plan,
+                                  .cgroups = CGROUPS_NONE,
+                                  .etc_fd = -1,
+                                  .etc_ns = NEVER_NS,
+                                  .closing_ns = NEVER_NS};
     struct report ready = {.kind = REPORT_READY};
     struct status status = prepare(&custodian);
     int error;
@@ -522,6 +537,7 @@ struct status custodian_run(int socket, const struct spawn_plan *plan)
         take_turn(&custodian);
     if (custodian.etc_fd >= 0)
         close(custodian.etc_fd);
+    cgroups_close(&custodian.cgroups);
     close(custodian.children_fd);
     close(custodian.epoll_fd);
     heap_fini(&custodian.workers.kills);

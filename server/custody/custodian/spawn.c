@@ -359,12 +359,17 @@ static int make_pipe(int ends[2])
     return 0;
 }
 
-/* fork, with a pidfd in the same breath: there is no moment at which the child is known by a number alone. */
-static pid_t clone_child(int *pidfd_out)
+/* fork, with a pidfd in the same breath: there is no moment at which the child is known by a number alone, nor one at
+ * which it is outside its cgroup. */
+static pid_t clone_child(int cgroup_fd, int *pidfd_out)
 {
     struct clone_args arguments = {
         .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd_out, .exit_signal = SIGCHLD};
 
+    if (cgroup_fd >= 0) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = (unsigned)cgroup_fd;
+    }
     return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
@@ -386,10 +391,10 @@ static pid_t fork_child(int *pidfd_out)
     return pid;
 }
 
-static int start_child(struct child *child, struct spawned *spawned_out)
+static int start_child(struct child *child, int cgroup_fd, struct spawned *spawned_out)
 {
     int pidfd = -1;
-    pid_t pid = clone_child(&pidfd);
+    pid_t pid = clone_child(cgroup_fd, &pidfd);
 
     if (pid < 0 && errno == ENOSYS)
         pid = fork_child(&pidfd);
@@ -402,8 +407,8 @@ static int start_child(struct child *child, struct spawned *spawned_out)
     return 0;
 }
 
-int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_COUNT], struct spawned *spawned_out,
-                 const char **step_out)
+int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_COUNT], int cgroup_fd,
+                 struct spawned *spawned_out, const char **step_out)
 {
     struct child child = {.plan = plan,
                           .custodian_pid = getpid(),
@@ -423,7 +428,7 @@ int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_C
     child.word_fd = word[1];
     child.error_fd = errors[1];
     *step_out = "fork";
-    error = start_child(&child, &spawned);
+    error = start_child(&child, cgroup_fd, &spawned);
     if (error != 0)
         goto close_errors;
     close(word[1]);

@@ -46,8 +46,9 @@ struct spawn_word {
     int32_t file;  /* enum environment_file */
 };
 
-/* Starts the child; the descriptors are lent.  0, or errno: then there is no child, and *step_out names what failed. */
-MUST_USE int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_COUNT],
+/* Starts the child, in this cgroup (an open directory; -1: where the custodian is); the descriptors are lent.  0, or
+ * errno: then there is no child, and *step_out names what failed. */
+MUST_USE int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_COUNT], int cgroup_fd,
                           struct spawned *spawned_out, const char **step_out);
 
 /* "exec", "identity"; for a person. */
