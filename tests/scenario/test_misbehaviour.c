@@ -100,16 +100,16 @@ END_TEST
 /* By a worker that has answered before, so that the home is in no pause for workers that never do. */
 START_TEST(part_of_an_answer_is_none_wherever_its_worker_is_killed)
 {
-    enum { LINE_SIZE = 600 };
+    enum { LINE_SIZE = 600, STEP = PATIENCE_SANITIZED ? 7 : 1 };
     char provider[16];
 
-    for (unsigned count = 0; count < LINE_SIZE; count++) {
+    for (unsigned count = 0; count < LINE_SIZE; count += STEP) {
         snprintf(provider, sizeof provider, "cut-%u", count);
         expect_plan(begin_refresh("openrouter"), "one");
         expect_failure(begin(provider, NULL), STATUS_UNAVAILABLE,
                        count == 0 ? "without an answer" : "in the middle of its answer");
     }
-    ck_assert_uint_eq(daemon_number(server, "probed_failures_total"), LINE_SIZE);
+    ck_assert_uint_eq(daemon_number(server, "probed_failures_total"), (LINE_SIZE + STEP - 1) / STEP);
 }
 END_TEST
 

@@ -18,6 +18,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,9 +28,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -1344,6 +1348,39 @@ START_TEST(so_does_one_whose_custodian_was_killed)
 }
 END_TEST
 
+/* ---- a container that forbids clone3 ---- */
+
+static void forget_clone3(void)
+{
+    struct sock_filter instructions[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof instructions / sizeof instructions[0], .filter = instructions};
+
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+}
+
+START_TEST(where_clone3_is_forbidden_a_worker_is_forked_into_its_cgroup)
+{
+    int pidfd;
+
+    if (geteuid() != 0)
+        return;
+    enter_cgroup();
+    forget_clone3();
+    open_for_script(leaver);
+    pidfd = open_pid(read_pid(launch_up(1).answer_fd));
+    custody_kill(custody, 1);
+    await_gone(1);
+    await_death(pidfd, PATIENCE_MS);
+    leave_cgroup();
+}
+END_TEST
+
 /* ---- files of /etc that are replaced ---- */
 
 static void replace_file(const char *folder, const char *name)
@@ -1539,6 +1576,7 @@ static void add_lives(Suite *suite)
 
     tcase_add_test(errors, a_process_that_left_the_group_goes_with_its_worker_where_a_cgroup_is_delegated);
     tcase_add_test(errors, so_does_one_whose_custodian_was_killed);
+    tcase_add_test(errors, where_clone3_is_forbidden_a_worker_is_forked_into_its_cgroup);
     tcase_add_test(errors, workers_sealed_before_a_system_file_was_replaced_end);
     tcase_add_test(errors, what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets);
     tcase_add_test(errors, what_it_says_is_printable_and_bounded);

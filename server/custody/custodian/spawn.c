@@ -27,6 +27,7 @@ struct child {
     pid_t custodian_pid;
     int request_fd, answer_fd, error_fd; /* to become 0, 1, 2 */
     int home_fd, word_fd;                /* needed until exec, which closes them */
+    int cgroup_fd;                       /* to be moved into; -1: it is there, or there is none */
     char home[PATH_SIZE];                /* the path of home_fd */
     char **environment;
     enum environment_file file;
@@ -41,6 +42,22 @@ static int bind_to_parent(struct child *child)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return errno;
     return getppid() == child->custodian_pid ? 0 : ESRCH; /* it died before the kernel was told to look */
+}
+
+/* Where it was forked, it moves by itself, before it starts anything. */
+static int enter_cgroup(struct child *child)
+{
+    int fd, error = 0;
+
+    if (child->cgroup_fd < 0)
+        return 0;
+    fd = openat(child->cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    if (write(fd, "0", 1) != 1)
+        error = errno;
+    close(fd);
+    return error;
 }
 
 /* A session of its own is a process group of its own, without a controlling terminal. */
@@ -302,6 +319,7 @@ static const struct {
     int (*take)(struct child *child);
 } steps[] = {
     {"parent", bind_to_parent},
+    {"cgroup", enter_cgroup},
     {"session", leave_session},
     {"descriptors", take_descriptors},
     {"limits", set_limits},
@@ -359,6 +377,15 @@ static int make_pipe(int ends[2])
     return 0;
 }
 
+/* The thread sanitizer has a thread of its own, whose locks only libc's fork takes care of. */
+#if defined(__SANITIZE_THREAD__)
+#define WITHOUT_BARE_CLONE
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITHOUT_BARE_CLONE
+#endif
+#endif
+
 /* fork, with a pidfd in the same breath: there is no moment at which the child is known by a number alone, nor one at
  * which it is outside its cgroup. */
 static pid_t clone_child(int cgroup_fd, int *pidfd_out)
@@ -366,6 +393,10 @@ static pid_t clone_child(int cgroup_fd, int *pidfd_out)
     struct clone_args arguments = {
         .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd_out, .exit_signal = SIGCHLD};
 
+#ifdef WITHOUT_BARE_CLONE
+    errno = ENOSYS;
+    return -1;
+#endif
     if (cgroup_fd >= 0) {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = (unsigned)cgroup_fd;
@@ -396,8 +427,10 @@ static int start_child(struct child *child, int cgroup_fd, struct spawned *spawn
     int pidfd = -1;
     pid_t pid = clone_child(cgroup_fd, &pidfd);
 
-    if (pid < 0 && errno == ENOSYS)
+    if (pid < 0 && errno == ENOSYS) {
+        child->cgroup_fd = cgroup_fd;
         pid = fork_child(&pidfd);
+    }
     if (pid == 0)
         run_child(child);
     if (pid < 0)
@@ -414,7 +447,8 @@ int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_C
                           .custodian_pid = getpid(),
                           .request_fd = fds[ORDER_REQUEST],
                           .answer_fd = fds[ORDER_ANSWER],
-                          .home_fd = fds[ORDER_HOME]};
+                          .home_fd = fds[ORDER_HOME],
+                          .cgroup_fd = -1};
     struct spawned spawned;
     int word[2], errors[2], error;
 
