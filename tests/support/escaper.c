@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
+#include <mqueue.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -20,12 +22,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -256,6 +260,12 @@ static int try_sequenced(char *const *arguments)
     return said_closing(socket(AF_INET, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)); /* SCTP, where it is loaded */
 }
 
+static int try_diagnostics(char *const *arguments)
+{
+    (void)arguments;
+    return said_closing(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)); /* everybody's connections */
+}
+
 static int try_vsock(char *const *arguments)
 {
     (void)arguments;
@@ -370,6 +380,35 @@ static int try_take_descriptor(char *const *arguments)
 {
     (void)arguments;
     return with_child(take_descriptor);
+}
+
+static int try_limit_other(char *const *arguments)
+{
+    struct rlimit limit;
+
+    return said(prlimit((pid_t)strtol(arguments[0], NULL, 10), RLIMIT_NOFILE, NULL, &limit));
+}
+
+static int try_shared_memory(char *const *arguments)
+{
+    int id = shmget(IPC_PRIVATE, 4096, 0600), error = said(id);
+
+    (void)arguments;
+    if (id >= 0)
+        shmctl(id, IPC_RMID, NULL);
+    return error;
+}
+
+static int try_queue(char *const *arguments)
+{
+    mqd_t queue = mq_open(arguments[0], O_RDWR | O_CREAT, 0600, NULL);
+    int error = said(queue);
+
+    if (queue >= 0) {
+        mq_close(queue);
+        mq_unlink(arguments[0]);
+    }
+    return error;
 }
 
 /* ---- the kernel ---- */
@@ -544,11 +583,15 @@ static const struct attempt {
     {"bind", try_bind},
     {"udp", try_udp},
     {"sequenced", try_sequenced},
+    {"diagnostics", try_diagnostics},
     {"vsock", try_vsock},
     {"abstract", try_abstract},
     {"unix", try_unix},
     {"resolve", try_resolve},
     {"signal", try_signal},
+    {"limit-other", try_limit_other},
+    {"shared-memory", try_shared_memory},
+    {"queue", try_queue},
     {"trace", try_trace},
     {"trace-child", try_trace_child},
     {"look-into-child", try_look_into_child},

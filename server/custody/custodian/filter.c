@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -31,6 +32,10 @@ static const int refused[] = {
     /* other processes */
     SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
     SCMP_SYS(kcmp), SCMP_SYS(pidfd_getfd), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd),
+    /* memory and queues shared by number or name with whoever has the same uid */
+    SCMP_SYS(shmget), SCMP_SYS(shmat), SCMP_SYS(shmctl), SCMP_SYS(msgget), SCMP_SYS(msgsnd), SCMP_SYS(msgrcv),
+    SCMP_SYS(msgctl), SCMP_SYS(semget), SCMP_SYS(semop), SCMP_SYS(semtimedop), SCMP_SYS(semctl), SCMP_SYS(mq_open),
+    SCMP_SYS(mq_unlink),
     /* keys, and programs for the kernel */
     SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(bpf),
     /* mounts */
@@ -68,6 +73,11 @@ static struct scmp_arg_cmp is(unsigned argument, uint64_t value)
     return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_EQ, .datum_a = value};
 }
 
+static struct scmp_arg_cmp is_not(unsigned argument, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_NE, .datum_a = value};
+}
+
 static struct scmp_arg_cmp is_above(unsigned argument, uint64_t value)
 {
     return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_GT, .datum_a = value};
@@ -101,6 +111,14 @@ static void refuse_all(struct composition *composition, const int *calls, size_t
 {
     for (size_t i = 0; i < call_count; i++)
         add(composition, calls[i], 0, NULL);
+}
+
+/* 0 is oneself. */
+static void refuse_others(struct composition *composition)
+{
+    refuse_if(composition, SCMP_SYS(prlimit64), is_not(0, 0));
+    refuse_if(composition, SCMP_SYS(move_pages), is_not(0, 0));
+    refuse_if(composition, SCMP_SYS(migrate_pages), is_not(0, 0));
 }
 
 /* Each namespace has a bit in clone's flags. */
@@ -141,6 +159,7 @@ static void refuse_rarer_sockets(struct composition *composition)
             refuse_if(composition, SCMP_SYS(socket), is(0, family));
     }
     refuse_if(composition, SCMP_SYS(socket), is_above(0, AF_NETLINK));
+    refuse_if_both(composition, SCMP_SYS(socket), is(0, AF_NETLINK), is_not(2, NETLINK_ROUTE));
     refuse_rarer_protocols(composition, AF_INET);
     refuse_rarer_protocols(composition, AF_INET6);
     refuse_if(composition, SCMP_SYS(sendto), has(3, MSG_FASTOPEN, MSG_FASTOPEN));
@@ -193,6 +212,7 @@ struct status filter_compose(bool writable_home, struct filter *filter_out)
     refuse_all(&composition, refused, COUNT(refused));
     if (!writable_home)
         refuse_all(&composition, refused_in_read_only_homes, COUNT(refused_in_read_only_homes));
+    refuse_others(&composition);
     refuse_namespaces(&composition);
     refuse_rarer_sockets(&composition);
     if (composition.error == 0)
