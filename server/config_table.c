@@ -106,7 +106,8 @@ static const struct config_row rows[] = {
         .meaning = "let a worker read other tools' sign-ins in the home directory of the home's owner"),
     ROW(CONFIG_PATHS, worker, read_paths, "", .meaning = "what else a sandboxed worker may read"),
     ROW(CONFIG_PORTS, worker, connect_ports, "443", .min = 1, .max = 65535,
-        .meaning = "where a sandboxed worker may connect to by TCP, besides 53 and the proxy's port"),
+        .meaning = "where a sandboxed worker may connect to by TCP, besides 53, the proxy's port, and those of a "
+                   "home's base URLs"),
 
     ROW(CONFIG_RANK, log, level, "info", .choices = levels, .meaning = "what is worth a line on standard error"),
     ROW(CONFIG_RANK, log, format, "text", .choices = formats, .meaning = "text is logfmt"),

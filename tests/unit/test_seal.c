@@ -581,6 +581,50 @@ START_TEST(other_tools_sign_ins_are_read_when_the_configuration_says_so)
 }
 END_TEST
 
+static bool can_open(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    int fd;
+
+    path_to(path, folder, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* By the step alone: the worker of a test has no user's home directory of its own. */
+START_TEST(sign_ins_are_where_the_owners_home_directory_has_them)
+{
+    const struct seal_settings settings = {.level = SEAL_STRICT, .foreign_credentials = true};
+    char *const none[] = {NULL};
+    struct seal_subject subject = {.programs = none, .command = none, .environment = none, .inherited = none};
+    struct seal seal;
+    struct status status = seal_prepare(&settings, seal_find_offer(), &seal);
+    char codex[PATH_SIZE];
+    int result;
+    pid_t child;
+
+    ck_assert(status_is_ok(&status));
+    path_to(codex, other, ".codex");
+    ck_assert_int_eq(mkdir(codex, 0755), 0);
+    write_file(codex, "auth.json", "{}");
+    subject.home_fd = open(home, O_PATH | O_CLOEXEC);
+    subject.user_home = other;
+    child = fork();
+    if (child == 0) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        if (seal_confine(&seal, &subject) != 0)
+            _exit(2);
+        _exit(can_open(codex, "auth.json") && !can_open(other, "secret") ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &result, 0), child);
+    ck_assert_int_eq(WEXITSTATUS(result), 0);
+    close(subject.home_fd);
+    seal_fini(&seal);
+}
+END_TEST
+
 /* ---- programs ---- */
 
 /* Sends one line to a command and expects one back. */
@@ -994,6 +1038,7 @@ int main(void)
     tcase_add_test(tcase, read_paths_are_read_and_not_written);
     tcase_add_test(tcase, certificates_are_where_the_daemon_was_told_not_where_a_home_says);
     tcase_add_test(tcase, other_tools_sign_ins_are_read_when_the_configuration_says_so);
+    tcase_add_test(tcase, sign_ins_are_where_the_owners_home_directory_has_them);
     tcase_add_test(tcase, a_worker_may_read_and_run_its_own_program_wherever_it_lies);
     tcase_add_test(tcase, a_worker_of_another_owner_is_sealed_as_well);
     tcase_add_test(tcase, less_landlock_confines_what_it_knows);
