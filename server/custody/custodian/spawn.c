@@ -27,7 +27,7 @@ struct child {
     pid_t custodian_pid;
     int request_fd, answer_fd, error_fd; /* to become 0, 1, 2 */
     int home_fd, word_fd;                /* needed until exec, which closes them */
-    int cgroup_fd;                       /* to be moved into; -1: it is there, or there is none */
+    int cgroup_fd;                       /* to move into; -1: it is there, or there is none */
     char home[PATH_SIZE];                /* the path of home_fd */
     char **environment;
     enum environment_file file;
@@ -44,20 +44,18 @@ static int bind_to_parent(struct child *child)
     return getppid() == child->custodian_pid ? 0 : ESRCH; /* it died before the kernel was told to look */
 }
 
-/* Where it was forked, it moves by itself, before it starts anything. */
+/* Where it was forked, it moves by itself, before it starts anything.  One that may not move does without: its process
+ * group is killed in any case. */
 static int enter_cgroup(struct child *child)
 {
-    int fd, error = 0;
+    int fd = child->cgroup_fd < 0 ? -1 : openat(child->cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 
-    if (child->cgroup_fd < 0)
-        return 0;
-    fd = openat(child->cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno;
-    if (write(fd, "0", 1) != 1)
-        error = errno;
+        return 0;
+    if (write(fd, "0", 1) < 0)
+        child->cgroup_fd = -1;
     close(fd);
-    return error;
+    return 0;
 }
 
 /* A session of its own is a process group of its own, without a controlling terminal. */
@@ -427,6 +425,8 @@ static int start_child(struct child *child, int cgroup_fd, struct spawned *spawn
     int pidfd = -1;
     pid_t pid = clone_child(cgroup_fd, &pidfd);
 
+    if (pid < 0 && cgroup_fd >= 0 && errno != EAGAIN && errno != ENOMEM && errno != ENOSYS)
+        pid = clone_child(-1, &pidfd); /* what was delegated does not take it */
     if (pid < 0 && errno == ENOSYS) {
         child->cgroup_fd = cgroup_fd;
         pid = fork_child(&pidfd);
