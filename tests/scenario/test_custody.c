@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- the daemon is killed ---- */
@@ -90,6 +91,28 @@ static void note_answer(struct call *call, struct answered *answered, size_t *co
     call_end(call);
 }
 
+static size_t count_zombies(pid_t pid)
+{
+    pid_t children[256];
+    size_t count = process_children(pid, children, 256), zombie_count = 0;
+
+    for (size_t i = 0; i < count && i < 256; i++)
+        zombie_count += !process_runs(children[i]);
+    return zombie_count;
+}
+
+/* Nobody new dies meanwhile. */
+static void expect_reaped_within_a_second(void)
+{
+    uint64_t due_ns = clock_now_ns() + ALONE_MS * NS_PER_MS;
+    pid_t custodian = process_child_named(server->pid, "probed-custodian");
+
+    while (count_zombies(server->pid) + count_zombies(custodian) > 0) {
+        ck_assert_msg(clock_now_ns() < due_ns, "a dead process is not reaped");
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 /* Calls while it is killed, all of which are answered; whether a home without a worker was served in time. */
 static bool kill_custodian_under_load(const struct home *fresh, size_t round, struct answered *answered, size_t *count)
 {
@@ -134,6 +157,7 @@ START_TEST(a_custodian_killed_under_load_costs_no_call_and_is_back_in_time)
         late_count += !kill_custodian_under_load(&fresh, round, answered, &answered_count);
     }
     ck_assert_uint_eq(daemon_number(server, "probed_failures_total"), 0);
+    expect_reaped_within_a_second();
     printf("%zu of %zu were back within 500 ms\n", count - late_count, count);
     ck_assert_msg(!patience_time_counts() || late_count <= count / 5, "%zu of %zu were not back in 500 ms", late_count,
                   count);
