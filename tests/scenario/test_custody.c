@@ -1,6 +1,7 @@
 /* Workers in custody, under load: daemon and custodian killed at any moment, starts that fail, and the seal as an
  * administrator sees it. */
 #include "server/base/clock.h"
+#include "server/custody/custodian/landlock.h"
 #include "tests/support/child.h"
 #include "tests/support/process.h"
 #include "tests/support/story.h"
@@ -369,8 +370,9 @@ START_TEST(a_sealed_worker_reaches_its_provider_where_it_may_connect)
     start_provider(&provider);
     start_for(&provider, "443");
     call = begin("openrouter", NULL);
-    ck_assert_str_eq(probe_response(call)->usage->unavailable_reason,
-                     "The provider could not be reached: its port is not in worker.connect_ports.");
+    if (landlock_find_abi() >= LANDLOCK_ABI_TCP) /* an older kernel lets it through */
+        ck_assert_str_eq(probe_response(call)->usage->unavailable_reason,
+                         "The provider could not be reached: its port is not in worker.connect_ports.");
     call_end(call);
     daemon_stop(server);
     snprintf(ports, sizeof ports, "%u", provider.port);
