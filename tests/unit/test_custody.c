@@ -7,6 +7,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/text.h"
+#include "server/custody/custodian/landlock.h"
 #include "server/custody/link.h"
 #include "server/custody/protocol.h"
 #include "server/threads/lock.h"
@@ -1400,8 +1401,8 @@ START_TEST(workers_sealed_before_a_system_file_was_replaced_end)
 {
     char etc[] = "/tmp/test_custody_etc.XXXXXX";
 
-    if (geteuid() != 0)
-        return; /* only root has an /etc of its own */
+    if (geteuid() != 0 || landlock_find_abi() == 0)
+        return; /* only root has an /etc of its own; without Landlock every worker sees what there is */
     ck_assert_ptr_nonnull(mkdtemp(etc));
     ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
     ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
