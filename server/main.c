@@ -40,6 +40,8 @@ struct daemon {
     bool gives_up_root; /* server.user: to become `user`, asking the keeper at keeper_socket */
     struct keeper_user user;
     int keeper_socket;
+    uint32_t *news_uids; /* owned: who may call and hears of its own homes alone */
+    size_t news_uid_count;
     struct homes *homes;
     struct service *service;
     struct shell *shell;
@@ -114,6 +116,35 @@ static struct homes_settings homes_settings(const struct daemon *daemon)
     };
 }
 
+static bool is_among(uint32_t uid, const uint32_t *uids, size_t uid_count)
+{
+    for (size_t i = 0; i < uid_count; i++) {
+        if (uids[i] == uid)
+            return true;
+    }
+    return false;
+}
+
+/* allow_uids without those that may hear everything, each once. */
+static struct status choose_news_uids(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+
+    daemon->news_uids = calloc(config->server.allow_uids.count + 1, sizeof daemon->news_uids[0]);
+    if (daemon->news_uids == NULL)
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for server.allow_uids");
+    for (size_t i = 0; i < config->server.allow_uids.count; i++) {
+        uint32_t uid = config->server.allow_uids.uids[i];
+
+        if (uid == 0 || uid == daemon_uid(daemon) ||
+            is_among(uid, config->server.admin_uids.uids, config->server.admin_uids.count) ||
+            is_among(uid, daemon->news_uids, daemon->news_uid_count))
+            continue;
+        daemon->news_uids[daemon->news_uid_count++] = uid;
+    }
+    return status_ok();
+}
+
 /* ---- start ---- */
 
 /* The folder of this program: the custodian and the built-in worker lie beside it. */
@@ -178,6 +209,8 @@ static struct status create_shell(struct daemon *daemon)
         .work = work_settings(config),
         .news = {.urls = (const char *const *)config->server.publish.words,
                  .url_count = config->server.publish.count,
+                 .uids = daemon->news_uids,
+                 .uid_count = daemon->news_uid_count,
                  .ipc_mode = ipc_mode(config),
                  .tcp_trust = config->server.tcp_trust,
                  .heartbeat_ns = config->events.heartbeat_ms * NS_PER_MS},
@@ -225,6 +258,20 @@ static struct status create_service(struct daemon *daemon)
     return service_create(&settings, &daemon->service);
 }
 
+/* events.<uid>.sock beside the `index`-th socket that events are published on. */
+static struct status claim_news_sockets(struct daemon *daemon, size_t index)
+{
+    const char *const *urls = (const char *const *)daemon->config.server.publish.words;
+    struct status status = status_ok();
+    char url[NEWS_URL_SIZE];
+
+    for (size_t i = 0; status_is_ok(&status) && i < daemon->news_uid_count; i++) {
+        if (news_url_of_uid(urls, index, daemon->news_uids[i], url))
+            status = socket_path_claim(daemon->claims, url, true);
+    }
+    return status;
+}
+
 static struct status claim_sockets(struct daemon *daemon)
 {
     const struct config_words *lists[] = {&daemon->config.server.listen, &daemon->config.server.publish};
@@ -234,19 +281,16 @@ static struct status claim_sockets(struct daemon *daemon)
         for (size_t i = 0; status_is_ok(&status) && i < lists[list]->count; i++)
             status = socket_path_claim(daemon->claims, lists[list]->words[i], serves_others(&daemon->config));
     }
+    for (size_t i = 0; status_is_ok(&status) && i < daemon->config.server.publish.count; i++)
+        status = claim_news_sockets(daemon, i);
     return status;
 }
 
 /* With server.user, this is the daemon's process from here on, or (keeper_socket -1) the keeper's, after it. */
 static struct status part(struct daemon *daemon, int *exit_status_out)
 {
-    struct homes_settings settings;
-    struct status status = keeper_find_user(daemon->config.server.user, &daemon->user);
+    struct homes_settings settings = homes_settings(daemon);
 
-    if (!status_is_ok(&status))
-        return status;
-    daemon->gives_up_root = true;
-    settings = homes_settings(daemon);
     return keeper_part(&settings, &daemon->keeper_socket, exit_status_out);
 }
 
@@ -412,6 +456,13 @@ static void stop(struct daemon *daemon)
     service_destroy(daemon->service);
     nng_stop();
     socket_claims_destroy(daemon->claims);
+    free(daemon->news_uids);
+}
+
+static void remove_socket(const char *url)
+{
+    if (strncmp(url, "ipc://", 6) == 0)
+        unlink(url + 6);
 }
 
 /* What the daemon has no right to remove any more. */
@@ -419,21 +470,42 @@ static void remove_sockets(const struct daemon *daemon)
 {
     const struct config_words *lists[] = {&daemon->config.server.listen, &daemon->config.server.publish};
 
+    char url[NEWS_URL_SIZE];
+
     for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
-        for (size_t i = 0; i < lists[list]->count; i++) {
-            if (strncmp(lists[list]->words[i], "ipc://", 6) == 0)
-                unlink(lists[list]->words[i] + 6);
+        for (size_t i = 0; i < lists[list]->count; i++)
+            remove_socket(lists[list]->words[i]);
+    }
+    for (size_t i = 0; i < daemon->config.server.publish.count; i++) {
+        for (size_t uid = 0; uid < daemon->news_uid_count; uid++) {
+            if (news_url_of_uid((const char *const *)daemon->config.server.publish.words, i, daemon->news_uids[uid],
+                                url))
+                remove_socket(url);
         }
     }
     socket_claims_destroy(daemon->claims);
 }
 
+/* Who we are to be, and whose sockets there are. */
+static struct status prepare(struct daemon *daemon)
+{
+    struct status status = status_ok();
+
+    if (daemon->config.server.user[0] != '\0') {
+        status = keeper_find_user(daemon->config.server.user, &daemon->user);
+        daemon->gives_up_root = status_is_ok(&status);
+    }
+    if (status_is_ok(&status))
+        status = choose_news_uids(daemon);
+    return status_is_ok(&status) ? claim_sockets(daemon) : status;
+}
+
 static int run(struct daemon *daemon)
 {
-    struct status status = claim_sockets(daemon);
+    struct status status = prepare(daemon);
     int exit_status;
 
-    if (status_is_ok(&status) && daemon->config.server.user[0] != '\0') {
+    if (status_is_ok(&status) && daemon->gives_up_root) {
         status = part(daemon, &exit_status);
         if (status_is_ok(&status) && daemon->keeper_socket < 0) {
             remove_sockets(daemon);

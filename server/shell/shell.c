@@ -326,18 +326,6 @@ static bool news_next(void *context, struct engine_news *news_out)
     return found;
 }
 
-static size_t news_heads(void *context, uint64_t since_ns, struct engine_head *heads, size_t head_count_max,
-                         bool *more_out)
-{
-    struct shell *shell = context;
-    size_t count;
-
-    lock_acquire(&shell->lock);
-    count = engine_look_heads(shell->engine, since_ns, heads, head_count_max, more_out);
-    lock_release(&shell->lock);
-    return count;
-}
-
 static uint64_t news_epoch(void *context)
 {
     struct shell *shell = context;
@@ -359,6 +347,48 @@ static bool news_admits(void *context, uint32_t uid)
     struct shell *shell = context;
 
     return homes_uid_is_admin(shell->homes, uid);
+}
+
+/* By the rules for a call.  A known home whose directory is gone is for whoever may know that it is. */
+static enum news_verdict news_judge(void *context, uint32_t uid, const char *home)
+{
+    struct shell *shell = context;
+    struct home_place place;
+    struct status status;
+
+    if (!homes_resolve_now(shell->homes, home, uid, clock_now_ns(), &place, &status))
+        return NEWS_UNDECIDED;
+    switch (status.code) {
+    case STATUS_OK:
+    case STATUS_NOT_FOUND:
+        return strcmp(place.canonical, home) == 0 ? NEWS_HEARD : NEWS_NOT_HEARD;
+    case STATUS_RESOURCE_EXHAUSTED:
+    case STATUS_UNAVAILABLE:
+    case STATUS_INTERNAL:
+        return NEWS_UNDECIDED; /* nothing was learnt */
+    default:
+        return NEWS_NOT_HEARD;
+    }
+}
+
+/* What it found is remembered by homes for a moment. */
+static void news_home_looked_at(void *context, struct homes_ticket ticket, const struct status *status,
+                                const struct home_place *place)
+{
+    struct shell *shell = context;
+
+    (void)status;
+    (void)place;
+    news_looked(shell->news, (uint32_t)ticket.id);
+}
+
+static bool news_home_look(void *context, uint32_t uid, const char *home)
+{
+    struct shell *shell = context;
+    struct status status =
+        homes_resolve_later(shell->homes, home, uid, news_home_looked_at, shell, (struct homes_ticket){.id = uid});
+
+    return status_is_ok(&status);
 }
 
 /* ---- the timer thread: time, and departures that came where nothing may be done ---- */
@@ -418,7 +448,7 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
 {
     static const struct custody_events custody_events = {.up = worker_up, .gone = worker_gone, .spoke = worker_spoke};
     static const struct news_source news_source = {
-        .next = news_next, .heads = news_heads, .epoch = news_epoch, .answered = news_answered};
+        .next = news_next, .epoch = news_epoch, .answered = news_answered, .judge = news_judge, .look = news_home_look};
     struct news_settings news_settings = settings->news;
     struct shell *shell = calloc(1, sizeof *shell);
     struct status status;
@@ -494,6 +524,8 @@ bool shell_wait_drained(struct shell *shell, uint64_t due_ns)
         continue;
     empty = is_empty_held(shell);
     lock_release(&shell->lock);
+    if (empty)
+        news_stop(shell->news); /* it asks homes, which end before we do */
     return empty;
 }
 

@@ -1,5 +1,7 @@
 /* What subscribers hear: each change once and in order, before whoever caused it is answered; and heartbeats. */
+#include "proto/limits.h"
 #include "server/base/clock.h"
+#include "server/base/text.h"
 #include "tests/support/listener.h"
 #include "tests/support/process.h"
 #include "tests/support/raw.h"
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -240,9 +243,140 @@ END_TEST
 
 STORY_SETUP(admitting, "--server-allow-uids", "65534", "--events-heartbeat-ms", "50")
 
-START_TEST(who_may_call_may_not_listen)
+START_TEST(who_may_call_may_not_listen_to_everything)
 {
     ck_assert_int_eq(process_as(OTHER_UID, act_listen, NULL), 3);
+}
+END_TEST
+
+/* ---- what is on one uid's wire ---- */
+
+enum { OWNER_UID = 65533, FOREIGN_COUNT = 500, OWN_COUNT = 50 };
+
+STORY_SETUP(two_users, "--server-allow-uids", "65533 65534 65534", "--events-heartbeat-ms", "50")
+
+/* Connects as somebody else: the kernel notes who connects, of this thread alone. */
+static int connect_as(uid_t uid, const char *url)
+{
+    int fd;
+
+    ck_assert_int_eq((int)syscall(SYS_setresuid, -1, uid, -1), 0);
+    fd = raw_connect(url);
+    ck_assert_int_eq((int)syscall(SYS_setresuid, -1, 0, -1), 0);
+    return fd;
+}
+
+static void uid_url(uid_t uid, char url[DAEMON_URL_SIZE])
+{
+    snprintf(url, DAEMON_URL_SIZE, "ipc://%s/events.%u.sock", server->scratch->path, (unsigned)uid);
+}
+
+static struct text captured;
+
+static bool is_captured(const char *bytes)
+{
+    return captured.size > 0 && memmem(captured.bytes, captured.size, bytes, strlen(bytes)) != NULL;
+}
+
+/* Adds what is there to what was captured, or waits for something. */
+static void capture(int fd, bool wait)
+{
+    char bytes[65536];
+    ssize_t size = recv(fd, bytes, sizeof bytes, wait ? 0 : MSG_DONTWAIT);
+
+    ck_assert_msg(size > 0 || (size < 0 && !wait && errno == EAGAIN), "the connection was closed");
+    if (size > 0)
+        text_add(&captured, bytes, (size_t)size);
+}
+
+static void invalidate(const char *path, const char *reason)
+{
+    struct call *call = begin_invalidation(path, "openrouter", reason);
+
+    call_expect(call, STATUS_OK, NULL);
+    call_end(call);
+}
+
+START_TEST(no_byte_about_anothers_home_is_on_a_uids_wire)
+{
+    struct home others;
+    char url[DAEMON_URL_SIZE];
+    int fd;
+
+    home_create(&others, server->scratch, "somebody-elses");
+    ck_assert_int_eq(chown(others.path, OTHER_UID, OTHER_UID), 0);
+    ck_assert_int_eq(chown(home->path, OWNER_UID, OWNER_UID), 0);
+    uid_url(OWNER_UID, url);
+    fd = connect_as(OWNER_UID, url);
+    ck_assert_int_ge(fd, 0);
+    ck_assert(raw_greet(fd, RAW_SUB));
+    while (!is_captured("beat\n"))
+        capture(fd, true);
+    for (size_t i = 0; i < FOREIGN_COUNT; i++) {
+        invalidate(others.path, "a-reason-of-somebody-else");
+        if (i % (FOREIGN_COUNT / OWN_COUNT) == 0)
+            invalidate(home->path, "my-own-reason");
+        capture(fd, false);
+    }
+    invalidate(home->path, "the-last-word");
+    while (!is_captured("the-last-word"))
+        capture(fd, true);
+    for (size_t beats = 0; beats < LIMIT_BEAT_INTERVALS_RECENT + 1; beats++) /* and what heartbeats name */
+        capture(fd, true);
+    ck_assert(is_captured("my-own-reason"));
+    ck_assert(is_captured(home->path));
+    ck_assert(!is_captured("somebody-elses"));
+    ck_assert(!is_captured("a-reason-of-somebody-else"));
+    text_fini(&captured);
+    close(fd);
+}
+END_TEST
+
+/* Nothing but a closed connection, where it would have heard a heartbeat by now. */
+static bool is_turned_away(uid_t uid, const char *url)
+{
+    const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+    int fd = connect_as(uid, url);
+    char byte;
+    bool turned_away;
+
+    ck_assert_int_ge(fd, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    turned_away = !raw_greet(fd, RAW_SUB) || read(fd, &byte, 1) == 0;
+    close(fd);
+    return turned_away;
+}
+
+START_TEST(a_uids_socket_is_for_nobody_else_but_administrators)
+{
+    char url[DAEMON_URL_SIZE];
+
+    uid_url(OWNER_UID, url);
+    ck_assert(is_turned_away(OTHER_UID, url));
+    ck_assert(is_turned_away(OWNER_UID, server->events_url));
+    ck_assert(!is_turned_away(OWNER_UID, url));
+    ck_assert(!is_turned_away(0, url));
+}
+END_TEST
+
+START_TEST(a_change_of_owner_changes_who_hears)
+{
+    char url[DAEMON_URL_SIZE];
+    int fd;
+
+    ck_assert_int_eq(chown(home->path, OTHER_UID, OTHER_UID), 0);
+    uid_url(OWNER_UID, url);
+    fd = connect_as(OWNER_UID, url);
+    ck_assert(raw_greet(fd, RAW_SUB));
+    invalidate(home->path, "not-yet-mine");
+    ck_assert_int_eq(chown(home->path, OWNER_UID, OWNER_UID), 0);
+    do { /* what was found out is remembered for 250 ms */
+        invalidate(home->path, "mine-by-now");
+        capture(fd, true);
+    } while (!is_captured("mine-by-now"));
+    ck_assert(!is_captured("not-yet-mine"));
+    text_fini(&captured);
+    close(fd);
 }
 END_TEST
 
@@ -276,7 +410,11 @@ static void add_uids(Suite *suite)
 
     tcase_add_test(tcase, the_event_socket_is_not_for_everybody);
     tcase = story_case(suite, "admitting", admitting);
-    tcase_add_test(tcase, who_may_call_may_not_listen);
+    tcase_add_test(tcase, who_may_call_may_not_listen_to_everything);
+    tcase = story_case(suite, "users", two_users);
+    tcase_add_test(tcase, no_byte_about_anothers_home_is_on_a_uids_wire);
+    tcase_add_test(tcase, a_uids_socket_is_for_nobody_else_but_administrators);
+    tcase_add_test(tcase, a_change_of_owner_changes_who_hears);
     tcase = story_case(suite, "administrator", with_administrator);
     tcase_add_test(tcase, an_administrator_may_listen);
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ITEM_COUNT_MAX = 64, HEARTBEAT_MS = 50, RECEIVE_MS = 10000 };
+enum { ITEM_COUNT_MAX = LIMIT_HEADS_PER_BEAT + 8, HEARTBEAT_MS = 50, RECEIVE_MS = 10000 };
 
 /* What the engine is to the publisher. */
 static struct {
@@ -22,15 +22,15 @@ static struct {
     struct condition changed;
     struct engine_news items[ITEM_COUNT_MAX];
     size_t item_count, taken_count;
-    struct engine_head head;
-    size_t head_count;
     uint64_t epoch;
     size_t answered_count;
     bool refuses; /* whoever comes from now on */
     size_t judged_count;
+    enum news_verdict verdict; /* about /h/mine; any other home is somebody else's */
+    size_t look_count;
 } source;
 
-static char folder[64], url[96];
+static char folder[64], url[96], own_url[NEWS_URL_SIZE];
 static struct news *news;
 
 static bool next(void *context, struct engine_news *news_out)
@@ -44,22 +44,6 @@ static bool next(void *context, struct engine_news *news_out)
         *news_out = source.items[source.taken_count++];
     lock_release(&source.lock);
     return found;
-}
-
-static size_t heads(void *context, uint64_t since_ns, struct engine_head *heads_out, size_t head_count_max,
-                    bool *more_out)
-{
-    size_t count;
-
-    (void)context;
-    (void)since_ns;
-    ck_assert_uint_ge(head_count_max, 1);
-    *more_out = false;
-    lock_acquire(&source.lock);
-    heads_out[0] = source.head;
-    count = source.head_count;
-    lock_release(&source.lock);
-    return count;
 }
 
 static uint64_t epoch(void *context)
@@ -97,20 +81,54 @@ static bool admits(void *context, uint32_t uid)
     return admitted;
 }
 
+static enum news_verdict judge(void *context, uint32_t uid, const char *home)
+{
+    enum news_verdict verdict;
+
+    (void)context;
+    ck_assert_uint_eq(uid, getuid());
+    lock_acquire(&source.lock);
+    verdict = strcmp(home, "/h/mine") == 0 ? source.verdict : NEWS_NOT_HEARD;
+    lock_release(&source.lock);
+    return verdict;
+}
+
+static bool look(void *context, uint32_t uid, const char *home)
+{
+    (void)context;
+    ck_assert_uint_eq(uid, getuid());
+    ck_assert_str_eq(home, "/h/mine");
+    lock_acquire(&source.lock);
+    source.look_count++;
+    condition_broadcast(&source.changed);
+    lock_release(&source.lock);
+    return true;
+}
+
+static const struct news_source functions = {
+    .next = next, .epoch = epoch, .answered = answered, .judge = judge, .look = look};
+
 static void setup(void)
 {
-    static const struct news_source functions = {.next = next, .heads = heads, .epoch = epoch, .answered = answered};
     const char *urls[] = {url};
-    struct news_settings settings = {
-        .urls = urls, .url_count = 1, .ipc_mode = 0600, .admits = admits, .heartbeat_ns = HEARTBEAT_MS * NS_PER_MS};
+    uint32_t uid = getuid();
+    struct news_settings settings = {.urls = urls,
+                                     .url_count = 1,
+                                     .uids = &uid,
+                                     .uid_count = 1,
+                                     .ipc_mode = 0600,
+                                     .admits = admits,
+                                     .heartbeat_ns = HEARTBEAT_MS * NS_PER_MS};
     struct status status;
 
     snprintf(folder, sizeof folder, "/tmp/probed-news-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(url, sizeof url, "ipc://%s/events.sock", folder);
+    ck_assert(news_url_of_uid(urls, 0, uid, own_url));
     lock_init(&source.lock, "source");
     condition_init(&source.changed);
     source.epoch = 7;
+    source.verdict = NEWS_HEARD;
     status = news_create(&settings, &functions, NULL, &news);
     ck_assert_msg(status_is_ok(&status), "%s", status.message);
 }
@@ -122,15 +140,20 @@ static void teardown(void)
     ck_assert_int_eq(rmdir(folder), 0); /* and so no socket file is left */
 }
 
-static nng_socket subscribe(const char *topic)
+static nng_socket subscribe_at(const char *where, const char *topic)
 {
     nng_socket socket;
 
     ck_assert_int_eq(nng_sub0_open(&socket), 0);
     ck_assert_int_eq(nng_socket_set(socket, NNG_OPT_SUB_SUBSCRIBE, topic, strlen(topic)), 0);
     ck_assert_int_eq(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, RECEIVE_MS), 0);
-    ck_assert_int_eq(nng_dial(socket, url, NULL, 0), 0);
+    ck_assert_int_eq(nng_dial(socket, where, NULL, 0), 0);
     return socket;
+}
+
+static nng_socket subscribe(const char *topic)
+{
+    return subscribe_at(url, topic);
 }
 
 static nng_msg *receive(nng_socket socket)
@@ -154,7 +177,7 @@ static Probed__V1__Heartbeat *receive_beat(nng_socket socket)
     return beat;
 }
 
-static void add_item(enum engine_news_kind kind, uint64_t generation, struct engine_call *call)
+static void add_item_of(const char *home, enum engine_news_kind kind, uint64_t generation, struct engine_call *call)
 {
     struct engine_news *item;
 
@@ -164,10 +187,15 @@ static void add_item(enum engine_news_kind kind, uint64_t generation, struct eng
     item->fence = (struct fence){source.epoch, generation};
     item->cause = CAUSE_REQUESTED;
     item->call = call;
-    snprintf(item->home, sizeof item->home, "/h/a");
+    snprintf(item->home, sizeof item->home, "%s", home);
     snprintf(item->reason, sizeof item->reason, "rotated");
     lock_release(&source.lock);
     news_wake(news);
+}
+
+static void add_item(enum engine_news_kind kind, uint64_t generation, struct engine_call *call)
+{
+    add_item_of("/h/a", kind, generation, call);
 }
 
 static void await(const size_t *counter, size_t count)
@@ -178,32 +206,77 @@ static void await(const size_t *counter, size_t count)
     lock_release(&source.lock);
 }
 
-START_TEST(heartbeats_count_up_and_name_the_homes_that_changed)
+/* The first heartbeat that names somebody. */
+static Probed__V1__Heartbeat *receive_naming_beat(nng_socket socket)
 {
-    nng_socket socket;
-    Probed__V1__Heartbeat *first, *second;
+    for (;;) {
+        Probed__V1__Heartbeat *beat = receive_beat(socket);
 
+        if (beat->n_recent > 0)
+            return beat;
+        probed__v1__heartbeat__free_unpacked(beat, NULL);
+    }
+}
+
+START_TEST(heartbeats_count_up_and_the_four_behind_an_event_name_its_home)
+{
+    nng_socket socket = subscribe(TOPIC_BEAT);
+    Probed__V1__Heartbeat *beat = receive_beat(socket);
+    uint64_t number = beat->beat;
+
+    ck_assert_uint_eq(beat->epoch, 7);
+    ck_assert_uint_eq(beat->interval_ms, HEARTBEAT_MS);
+    ck_assert_uint_eq(beat->n_recent, 0);
+    probed__v1__heartbeat__free_unpacked(beat, NULL);
+    add_item(ENGINE_NEWS_EVENT, 8, NULL);
+    add_item(ENGINE_NEWS_EVENT, 9, NULL);
+    beat = receive_naming_beat(socket);
+    for (size_t i = 0; i < LIMIT_BEAT_INTERVALS_RECENT; i++) {
+        ck_assert_uint_gt(beat->beat, number);
+        number = beat->beat;
+        ck_assert_uint_eq(beat->n_recent, 1);
+        ck_assert_str_eq(beat->recent[0]->home, "/h/a");
+        ck_assert_uint_eq(beat->recent[0]->generation, 9);
+        ck_assert_uint_le(beat->sent_ns, clock_now_ns());
+        ck_assert_uint_gt(beat->sent_ns, 0);
+        ck_assert(!beat->truncated);
+        probed__v1__heartbeat__free_unpacked(beat, NULL);
+        beat = receive_beat(socket);
+        ck_assert_uint_eq(beat->beat, number + 1);
+    }
+    ck_assert_uint_eq(beat->n_recent, 0);
+    probed__v1__heartbeat__free_unpacked(beat, NULL);
+    nng_close(socket);
+}
+END_TEST
+
+START_TEST(a_heartbeat_that_cannot_name_all_says_so_as_long_as_it_is_so)
+{
+    nng_socket socket = subscribe(TOPIC_BEAT);
+    size_t truncated_count = 0;
+    bool truncated;
+
+    probed__v1__heartbeat__free_unpacked(receive_beat(socket), NULL);
     lock_acquire(&source.lock);
-    snprintf(source.head.home, sizeof source.head.home, "/h/a");
-    source.head.generation = 9;
-    source.head_count = 1;
+    for (size_t i = 0; i < LIMIT_HEADS_PER_BEAT + 1; i++) {
+        struct engine_news *item = &source.items[source.item_count++];
+
+        *item = (struct engine_news){.kind = ENGINE_NEWS_EVENT, .fence = {7, 2}};
+        snprintf(item->home, sizeof item->home, "/h/%zu", i);
+    }
     lock_release(&source.lock);
-    socket = subscribe(TOPIC_BEAT);
+    news_wake(news);
     do {
-        first = receive_beat(socket);
-        if (first->n_recent > 0)
-            break;
-        probed__v1__heartbeat__free_unpacked(first, NULL); /* from before the change */
-    } while (true);
-    second = receive_beat(socket);
-    ck_assert_uint_eq(first->epoch, 7);
-    ck_assert_uint_eq(second->beat, first->beat + 1);
-    ck_assert_uint_eq(first->interval_ms, HEARTBEAT_MS);
-    ck_assert_uint_eq(second->n_recent, 1);
-    ck_assert_str_eq(second->recent[0]->home, "/h/a");
-    ck_assert_uint_eq(second->recent[0]->generation, 9);
-    probed__v1__heartbeat__free_unpacked(first, NULL);
-    probed__v1__heartbeat__free_unpacked(second, NULL);
+        Probed__V1__Heartbeat *beat = receive_beat(socket);
+
+        truncated = beat->truncated;
+        truncated_count += truncated;
+        ck_assert_uint_le(beat->n_recent, LIMIT_HEADS_PER_BEAT);
+        if (truncated)
+            ck_assert_str_eq(beat->recent[0]->home, "/h/256"); /* the newest are named */
+        probed__v1__heartbeat__free_unpacked(beat, NULL);
+    } while (truncated || truncated_count == 0);
+    ck_assert_uint_eq(truncated_count, LIMIT_BEAT_INTERVALS_RECENT);
     nng_close(socket);
 }
 END_TEST
@@ -247,6 +320,7 @@ START_TEST(a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one
     Probed__V1__Heartbeat *beat;
 
     probed__v1__heartbeat__free_unpacked(receive_beat(socket), NULL);
+    add_item(ENGINE_NEWS_EVENT, 3, NULL); /* of the old epoch, and out before the new one begins */
     lock_acquire(&source.lock);
     source.epoch = 8;
     lock_release(&source.lock);
@@ -259,6 +333,7 @@ START_TEST(a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one
         probed__v1__heartbeat__free_unpacked(beat, NULL);
     } while (true);
     ck_assert_uint_eq(beat->beat, 1);
+    ck_assert_uint_eq(beat->n_recent, 0); /* generations of another epoch mean nothing in this one */
     probed__v1__heartbeat__free_unpacked(beat, NULL);
     nng_close(socket);
 }
@@ -289,6 +364,79 @@ START_TEST(a_peer_that_is_not_admitted_hears_nothing_and_is_not_counted)
 }
 END_TEST
 
+/* ---- a uid's own socket ---- */
+
+START_TEST(a_uid_hears_of_its_own_homes_alone)
+{
+    nng_socket socket = subscribe_at(own_url, ""), all = subscribe("home:");
+    nng_msg *message;
+    bool heard_event = false, heard_head = false;
+
+    probed__v1__heartbeat__free_unpacked(receive_beat(socket), NULL);
+    for (uint64_t i = 2; i < 10; i++)
+        add_item_of("/h/theirs", ENGINE_NEWS_EVENT, i, NULL);
+    add_item_of("/h/mine", ENGINE_NEWS_EVENT, 2, NULL);
+    while (!heard_event || !heard_head) {
+        message = receive(socket);
+        ck_assert_ptr_null(memmem(nng_msg_body(message), nng_msg_len(message), "theirs", strlen("theirs")));
+        if (memmem(nng_msg_body(message), nng_msg_len(message), "/h/mine", strlen("/h/mine")) != NULL)
+            *(topic_size(nng_msg_body(message), nng_msg_len(message)) == strlen(TOPIC_BEAT) ? &heard_head
+                                                                                            : &heard_event) = true;
+        nng_msg_free(message);
+    }
+    for (size_t i = 0; i < 9; i++)
+        nng_msg_free(receive(all)); /* and who may hear everything does */
+    nng_close(socket);
+    nng_close(all);
+}
+END_TEST
+
+START_TEST(a_home_of_unknown_owner_is_named_once_it_is_known_and_waits_for_nobody)
+{
+    static struct engine_call call;
+    nng_socket socket = subscribe_at(own_url, TOPIC_BEAT);
+    Probed__V1__Heartbeat *beat;
+
+    probed__v1__heartbeat__free_unpacked(receive_beat(socket), NULL);
+    lock_acquire(&source.lock);
+    source.verdict = NEWS_UNDECIDED;
+    lock_release(&source.lock);
+    add_item_of("/h/mine", ENGINE_NEWS_EVENT, 5, &call);
+    await(&source.answered_count, 1);
+    await(&source.look_count, 1);
+    for (size_t i = 0; i < 2 * LIMIT_BEAT_INTERVALS_RECENT; i++) {
+        beat = receive_beat(socket);
+        ck_assert_uint_eq(beat->n_recent, 0);
+        probed__v1__heartbeat__free_unpacked(beat, NULL);
+    }
+    ck_assert_uint_eq(source.look_count, 1); /* one at a time */
+    lock_acquire(&source.lock);
+    source.verdict = NEWS_HEARD;
+    lock_release(&source.lock);
+    news_looked(news, getuid());
+    beat = receive_naming_beat(socket);
+    ck_assert_str_eq(beat->recent[0]->home, "/h/mine");
+    ck_assert_uint_eq(beat->recent[0]->generation, 5);
+    probed__v1__heartbeat__free_unpacked(beat, NULL);
+    nng_close(socket);
+}
+END_TEST
+
+START_TEST(a_uid_socket_lies_beside_each_ipc_socket_once)
+{
+    static const char *const urls[] = {"ipc:///run/a/news.sock", "tcp://127.0.0.1:7", "ipc:///run/a/more.sock",
+                                       "ipc:///run/b/news.sock"};
+    char out[NEWS_URL_SIZE];
+
+    ck_assert(news_url_of_uid(urls, 0, 1000, out));
+    ck_assert_str_eq(out, "ipc:///run/a/events.1000.sock");
+    ck_assert(!news_url_of_uid(urls, 1, 1000, out));
+    ck_assert(!news_url_of_uid(urls, 2, 1000, out));
+    ck_assert(news_url_of_uid(urls, 3, 4294967294U, out));
+    ck_assert_str_eq(out, "ipc:///run/b/events.4294967294.sock");
+}
+END_TEST
+
 START_TEST(what_is_in_the_outbox_at_the_end_is_published_and_answered)
 {
     static struct engine_call calls[8];
@@ -306,7 +454,6 @@ END_TEST
 
 START_TEST(a_socket_that_cannot_be_opened_is_named)
 {
-    static const struct news_source functions = {.next = next, .heads = heads, .epoch = epoch, .answered = answered};
     const char *urls[] = {"ipc:///nowhere/at/all.sock"};
     struct news_settings settings = {
         .urls = urls, .url_count = 1, .ipc_mode = 0600, .admits = admits, .heartbeat_ns = NS_PER_S};
@@ -325,7 +472,11 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 30);
-    tcase_add_test(tcase, heartbeats_count_up_and_name_the_homes_that_changed);
+    tcase_add_test(tcase, heartbeats_count_up_and_the_four_behind_an_event_name_its_home);
+    tcase_add_test(tcase, a_heartbeat_that_cannot_name_all_says_so_as_long_as_it_is_so);
+    tcase_add_test(tcase, a_uid_hears_of_its_own_homes_alone);
+    tcase_add_test(tcase, a_home_of_unknown_owner_is_named_once_it_is_known_and_waits_for_nobody);
+    tcase_add_test(tcase, a_uid_socket_lies_beside_each_ipc_socket_once);
     tcase_add_test(tcase, events_of_a_home_come_in_order_under_its_topic_and_their_calls_are_answered);
     tcase_add_test(tcase, a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one);
     tcase_add_test(tcase, a_peer_that_is_not_admitted_hears_nothing_and_is_not_counted);

@@ -2239,7 +2239,7 @@ const ProtobufCMessageDescriptor probed__v1__credential_event__descriptor =
   (ProtobufCMessageInit) probed__v1__credential_event__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor probed__v1__heartbeat__field_descriptors[5] =
+static const ProtobufCFieldDescriptor probed__v1__heartbeat__field_descriptors[6] =
 {
   {
     "epoch",
@@ -2301,18 +2301,31 @@ static const ProtobufCFieldDescriptor probed__v1__heartbeat__field_descriptors[5
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "sent_ns",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__Heartbeat, sent_ns),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned probed__v1__heartbeat__field_indices_by_name[] = {
   1,   /* field[1] = beat */
   0,   /* field[0] = epoch */
   2,   /* field[2] = interval_ms */
   3,   /* field[3] = recent */
+  5,   /* field[5] = sent_ns */
   4,   /* field[4] = truncated */
 };
 static const ProtobufCIntRange probed__v1__heartbeat__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor probed__v1__heartbeat__descriptor =
 {
@@ -2322,7 +2335,7 @@ const ProtobufCMessageDescriptor probed__v1__heartbeat__descriptor =
   "Probed__V1__Heartbeat",
   "probed.v1",
   sizeof(Probed__V1__Heartbeat),
-  5,
+  6,
   probed__v1__heartbeat__field_descriptors,
   probed__v1__heartbeat__field_indices_by_name,
   1,  probed__v1__heartbeat__number_ranges,

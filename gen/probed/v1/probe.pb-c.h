@@ -563,10 +563,14 @@ struct  Probed__V1__Heartbeat
    * more homes changed than fit: ask Sync
    */
   protobuf_c_boolean truncated;
+  /*
+   * CLOCK_MONOTONIC of the daemon's machine when it was sent; 0: unknown
+   */
+  uint64_t sent_ns;
 };
 #define PROBED__V1__HEARTBEAT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&probed__v1__heartbeat__descriptor) \
-    , 0, 0, 0, 0,NULL, 0 }
+    , 0, 0, 0, 0,NULL, 0, 0 }
 
 
 struct  Probed__V1__HomeHead

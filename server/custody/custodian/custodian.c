@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #define NEVER_NS     UINT64_MAX
-#define RESEND_NS    (5 * NS_PER_MS)   /* the socket was full */
-#define START_NS_MAX (5 * NS_PER_S)    /* from fork to exec: a home that hangs must not keep a seat of the pool for ever */
+#define RESEND_NS    (5 * NS_PER_MS) /* the socket was full */
+#define START_NS_MAX (5 * NS_PER_S) /* from fork to exec: a home that hangs must not keep a seat of the pool for ever */
 #define SWEEP_NS     (5 * NS_PER_MS)   /* closing: between two looks at what is left */
 #define SETTLE_NS    (500 * NS_PER_MS) /* files of /etc were replaced: more may follow */
 #define CLOSE_NS     (900 * NS_PER_MS) /* closing: then what the kernel does not give back is left to it */

@@ -1,0 +1,164 @@
+/* A PUB socket, its listeners, and whom they let in. */
+#include "server/news/outlet.h"
+
+#include "server/base/log.h"
+#include "server/base/secret.h"
+
+#include <inttypes.h>
+#include <nng/protocol/pubsub0/pub.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    /* Messages a slow subscriber may be behind before it loses the oldest.  They are shared between all who are slow,
+     * so that an outlet holds at most this many times BEAT_SIZE_MAX (news.c) for them: 32 MiB, and 8 KiB a subscriber
+     * for the queue itself. */
+    SEND_QUEUE_COUNT = 1024,
+    RECEIVE_SIZE_MAX = 64 << 10 /* a subscriber sends nothing; what it sends all the same is bounded */
+};
+
+/* ---- who may listen ---- */
+
+static bool admits(const struct outlet *outlet, nng_pipe pipe)
+{
+    uint64_t uid;
+    int error = nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid);
+
+    if (error != 0)
+        return error == NNG_ENOTSUP && outlet->tcp_trust; /* a tcp peer has no uid */
+    return (outlet->of_uid && uid == outlet->uid) || outlet->admits(outlet->context, (uint32_t)uid);
+}
+
+static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
+{
+    struct outlet *outlet = context;
+
+    (void)event;
+    atomic_fetch_add(outlet->subscriber_count, 1); /* here, since REM_POST comes for refused pipes, too */
+    if (!admits(outlet, pipe))
+        nng_pipe_close(pipe);
+}
+
+static void pipe_goes(nng_pipe pipe, nng_pipe_ev event, void *context)
+{
+    struct outlet *outlet = context;
+
+    (void)pipe;
+    (void)event;
+    atomic_fetch_sub(outlet->subscriber_count, 1);
+}
+
+/* ---- listening ---- */
+
+/* Where the last component of an ipc URL begins; 0: it is no ipc URL. */
+static size_t file_index(const char *url)
+{
+    const char *slash = strrchr(url, '/');
+
+    return strncmp(url, "ipc:", 4) == 0 && slash != NULL ? (size_t)(slash - url) + 1 : 0;
+}
+
+bool news_url_of_uid(const char *const *urls, size_t index, uint32_t uid, char out[NEWS_URL_SIZE])
+{
+    size_t folder_size = file_index(urls[index]);
+
+    if (folder_size == 0)
+        return false;
+    for (size_t i = 0; i < index; i++) {
+        if (file_index(urls[i]) == folder_size && strncmp(urls[i], urls[index], folder_size) == 0)
+            return false;
+    }
+    return snprintf(out, NEWS_URL_SIZE, "%.*sevents.%" PRIu32 ".sock", (int)folder_size, urls[index], uid) <
+           NEWS_URL_SIZE;
+}
+
+static struct status listen_on(struct outlet *outlet, const char *url, int ipc_mode)
+{
+    nng_listener listener;
+    int error = nng_listener_create(&listener, outlet->socket, url);
+
+    if (error == 0)
+        error = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, RECEIVE_SIZE_MAX);
+    if (error == 0 && strncmp(url, "ipc:", 4) == 0)
+        error = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, ipc_mode);
+    if (error == 0)
+        error = nng_listener_start(listener, 0);
+    if (error != 0)
+        return status_make(STATUS_UNAVAILABLE, "cannot publish on %.100s: %s", url, nng_strerror(error));
+    return status_ok();
+}
+
+static struct status listen_on_all(struct outlet *outlet, const struct news_settings *settings)
+{
+    struct status status = status_ok();
+    char url[NEWS_URL_SIZE];
+
+    for (size_t i = 0; status_is_ok(&status) && i < settings->url_count; i++) {
+        if (!outlet->of_uid)
+            status = listen_on(outlet, settings->urls[i], settings->ipc_mode);
+        else if (news_url_of_uid(settings->urls, i, outlet->uid, url))
+            status = listen_on(outlet, url, settings->ipc_mode);
+    }
+    return status;
+}
+
+struct status outlet_open(struct outlet *outlet, const struct news_settings *settings, const uint32_t *uid,
+                          void *context, atomic_uint_fast64_t *subscriber_count)
+{
+    struct map_seed seed;
+    struct status status = status_ok();
+    int error;
+
+    *outlet = (struct outlet){.of_uid = uid != NULL,
+                              .uid = uid != NULL ? *uid : 0,
+                              .tcp_trust = settings->tcp_trust,
+                              .admits = settings->admits,
+                              .context = context,
+                              .subscriber_count = subscriber_count};
+    secret_random(&seed, sizeof seed);
+    recent_init(&outlet->recent, &seed);
+    recent_init(&outlet->waiting, &seed);
+    error = nng_pub0_open(&outlet->socket);
+    if (error != 0)
+        return status_make(STATUS_UNAVAILABLE, "cannot open an event socket: %s", nng_strerror(error));
+    error = nng_socket_set_int(outlet->socket, NNG_OPT_SENDBUF, SEND_QUEUE_COUNT);
+    if (error == 0)
+        error = nng_pipe_notify(outlet->socket, NNG_PIPE_EV_ADD_PRE, pipe_comes, outlet);
+    if (error == 0)
+        error = nng_pipe_notify(outlet->socket, NNG_PIPE_EV_REM_POST, pipe_goes, outlet);
+    if (error != 0)
+        status = status_make(STATUS_UNAVAILABLE, "cannot set up an event socket: %s", nng_strerror(error));
+    else
+        status = listen_on_all(outlet, settings);
+    if (!status_is_ok(&status))
+        nng_close(outlet->socket);
+    return status;
+}
+
+void outlet_close(struct outlet *outlet)
+{
+    nng_close(outlet->socket);
+    recent_clear(&outlet->recent);
+    recent_clear(&outlet->waiting);
+}
+
+/* ---- publishing ---- */
+
+void outlet_publish(struct outlet *outlet, const char *topic, size_t topic_size, const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    nng_msg *packet;
+    int error = nng_msg_alloc(&packet, topic_size + size);
+
+    if (error == 0) {
+        unsigned char *body = nng_msg_body(packet);
+
+        memcpy(body, topic, topic_size);
+        protobuf_c_message_pack(message, body + topic_size);
+        error = nng_sendmsg(outlet->socket, packet, NNG_FLAG_NONBLOCK);
+        if (error != 0)
+            nng_msg_free(packet);
+    }
+    if (error != 0)
+        log_write(LOG_WARN, "event lost", LOG_FIELDS(log_text("cause", nng_strerror(error))));
+}
