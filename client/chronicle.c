@@ -15,8 +15,8 @@
 
 struct chronicle_home {
     UT_hash_handle hh;
-    uint64_t generation; /* the newest heard, or known to be missed; 0: none yet */
-    uint64_t suspected;  /* a newer one that a heartbeat has named once; 0: none */
+    uint64_t generation; /* the newest heard, or told to be missed; 0: none yet */
+    uint64_t answered;   /* what the daemon said it is at: to be heard before the chronicle is settled; 0: nothing */
     char path[];
 };
 
@@ -35,6 +35,7 @@ static void forget_homes(struct chronicle *chronicle)
         free(home);
     }
     chronicle->home_count = 0;
+    chronicle->ask = NULL;
 }
 
 void chronicle_fini(struct chronicle *chronicle)
@@ -44,7 +45,7 @@ void chronicle_fini(struct chronicle *chronicle)
 
 /* ---- homes ---- */
 
-static struct chronicle_home *find_home(struct chronicle *chronicle, const char *path)
+static struct chronicle_home *find_home(const struct chronicle *chronicle, const char *path)
 {
     struct chronicle_home *home;
 
@@ -90,6 +91,13 @@ static struct chronicle_home *home_of(struct chronicle *chronicle, const char *p
     return home;
 }
 
+uint64_t chronicle_generation(const struct chronicle *chronicle, const char *home)
+{
+    const struct chronicle_home *found = find_home(chronicle, home);
+
+    return found != NULL ? found->generation : 0;
+}
+
 /* ---- gaps ---- */
 
 static void missed(struct chronicle *chronicle, struct chronicle_home *home, uint64_t generation)
@@ -99,32 +107,61 @@ static void missed(struct chronicle *chronicle, struct chronicle_home *home, uin
     snprintf(reason, sizeof reason, "generation %" PRIu64 " was reached, the last one heard of is %" PRIu64, generation,
              home->generation);
     home->generation = generation;
-    home->suspected = 0;
     chronicle->gap(chronicle->context, home->path, reason);
+}
+
+/* All that was asked for is to be asked of the daemon, from the first heartbeat on that is heard now. */
+static void unsettle(struct chronicle *chronicle)
+{
+    chronicle->settled = false;
+    chronicle->incomplete = false;
+    chronicle->round++;
+    chronicle->ask = chronicle->all_homes ? NULL : chronicle->homes;
+    chronicle->asked_ns = 0;
+    chronicle->answered_ns = 0;
 }
 
 void chronicle_doubt(struct chronicle *chronicle, const char *reason)
 {
-    chronicle->doubt_count++;
-    chronicle->gap(chronicle->context, NULL, reason);
+    unsettle(chronicle);
+    if (chronicle->begun) /* else all that there is will be told, once it begins */
+        chronicle->gap(chronicle->context, NULL, reason);
 }
 
-/* Generations of another epoch say nothing in this one; the homes are still wanted. */
-static void meet_epoch(struct chronicle *chronicle, uint64_t epoch)
+/* ---- epochs ---- */
+
+static bool is_past(const struct chronicle *chronicle, uint64_t epoch)
+{
+    size_t count =
+        chronicle->past_count < CHRONICLE_EPOCH_COUNT_MAX ? chronicle->past_count : CHRONICLE_EPOCH_COUNT_MAX;
+
+    for (size_t i = 0; i < count; i++) {
+        if (chronicle->past[i] == epoch)
+            return true;
+    }
+    return false;
+}
+
+/* In a new epoch every home is at generation 1.  False: what is said is of one that is over, or of none. */
+static bool meet_epoch(struct chronicle *chronicle, uint64_t epoch)
 {
     struct chronicle_home *home, *next;
-    bool changed = chronicle->epoch != 0 && chronicle->epoch != epoch;
 
+    if (epoch == chronicle->epoch)
+        return epoch != 0;
+    if (epoch == 0 || is_past(chronicle, epoch))
+        return false;
+    if (chronicle->epoch != 0)
+        chronicle->past[chronicle->past_count++ % CHRONICLE_EPOCH_COUNT_MAX] = chronicle->epoch;
     chronicle->epoch = epoch;
-    if (!changed)
-        return;
     chronicle->beat = 0;
     HASH_ITER(hh, chronicle->homes, home, next)
     {
-        home->generation = 0;
-        home->suspected = 0;
+        home->generation = chronicle->begun ? 1 : 0;
+        home->answered = 0;
     }
     chronicle_doubt(chronicle, "a new epoch has begun");
+    return true;
 }
 
 /* ---- news ---- */
@@ -134,25 +171,20 @@ bool chronicle_hear_event(struct chronicle *chronicle, const Probed__V1__Credent
     struct chronicle_home *home;
     uint64_t generation;
 
-    if (event->fence == NULL)
+    if (event->fence == NULL || !meet_epoch(chronicle, event->fence->epoch))
         return false;
-    meet_epoch(chronicle, event->fence->epoch);
     home = home_of(chronicle, event->home);
-    if (home == NULL)
-        return false;
     generation = event->fence->generation;
-    if (generation <= home->generation)
+    if (home == NULL || generation <= home->generation)
         return false; /* told already, by itself or as a gap */
     if (home->generation != 0 && generation > home->generation + 1)
         missed(chronicle, home, generation - 1);
     home->generation = generation;
-    if (home->suspected <= generation)
-        home->suspected = 0;
     return true;
 }
 
-/* `covered`: that anything may have changed was told with this very heartbeat. */
-static void hear_head(struct chronicle *chronicle, const Probed__V1__HomeHead *head, bool covered, bool beats_lost)
+/* `covered`: that anything may have changed is told with this very heartbeat, or when the chronicle begins. */
+static void hear_head(struct chronicle *chronicle, const Probed__V1__HomeHead *head, bool covered)
 {
     struct chronicle_home *home = home_of(chronicle, head->home);
 
@@ -160,31 +192,90 @@ static void hear_head(struct chronicle *chronicle, const Probed__V1__HomeHead *h
         return;
     if (covered)
         home->generation = head->generation;
-    else if (beats_lost || home->suspected != 0)
-        missed(chronicle, home, head->generation);
     else
-        home->suspected = head->generation;
+        missed(chronicle, home, head->generation);
+}
+
+/* Whether `heartbeat` shows that changes may be missing of which it does not say whose.  Told if they are. */
+static bool shows_doubt(struct chronicle *chronicle, const Probed__V1__Heartbeat *heartbeat)
+{
+    /* From an epoch's beginning on the first four heartbeats name all there is. */
+    uint64_t jump = heartbeat->beat - chronicle->beat;
+
+    if (jump >= LIMIT_BEAT_INTERVALS_RECENT + (chronicle->beat == 0)) {
+        chronicle_doubt(chronicle, "four heartbeats or more were lost");
+        return true;
+    }
+    if (!heartbeat->truncated || !chronicle->all_homes)
+        return false; /* else the daemon is asked of each that is wanted */
+    chronicle_doubt(chronicle, "more homes changed than a heartbeat can name");
+    return true;
+}
+
+static bool is_sent_since(const Probed__V1__Heartbeat *heartbeat, uint64_t since_ns)
+{
+    return heartbeat->sent_ns == 0 || heartbeat->sent_ns >= since_ns;
+}
+
+/* Of what was published before the asking began nothing is missing any more but what is told here. */
+static void settle(struct chronicle *chronicle)
+{
+    struct chronicle_home *home, *next;
+
+    chronicle->settled = true;
+    chronicle->proved_ns = chronicle->asked_ns;
+    if (!chronicle->begun) {
+        chronicle->begun = true;
+        chronicle->gap(chronicle->context, NULL, "listening begins here");
+    }
+    HASH_ITER(hh, chronicle->homes, home, next)
+    {
+        if (home->answered > home->generation)
+            missed(chronicle, home, home->answered);
+        home->answered = 0;
+    }
 }
 
 bool chronicle_hear_beat(struct chronicle *chronicle, const Probed__V1__Heartbeat *heartbeat)
 {
-    uint64_t doubt_count = chronicle->doubt_count;
-    uint64_t last;
+    bool epoch_is_new = heartbeat->epoch != chronicle->epoch, covered;
 
-    meet_epoch(chronicle, heartbeat->epoch);
-    last = chronicle->beat;
-    if (heartbeat->beat <= last)
+    if (!meet_epoch(chronicle, heartbeat->epoch) || heartbeat->beat <= chronicle->beat)
         return false;
-    if (chronicle->doubt_count != doubt_count)
-        ; /* the epoch has said it all */
-    else if (last == 0)
-        chronicle_doubt(chronicle, "listening begins here");
-    else if (heartbeat->beat - last >= LIMIT_BEAT_INTERVALS_RECENT)
-        chronicle_doubt(chronicle, "four heartbeats or more were lost");
-    else if (heartbeat->truncated)
-        chronicle_doubt(chronicle, "more homes changed than a heartbeat can name");
+    covered = epoch_is_new || shows_doubt(chronicle, heartbeat) || !chronicle->begun;
     chronicle->beat = heartbeat->beat;
     for (size_t i = 0; i < heartbeat->n_recent; i++)
-        hear_head(chronicle, heartbeat->recent[i], chronicle->doubt_count != doubt_count, heartbeat->beat - last > 1);
+        hear_head(chronicle, heartbeat->recent[i], covered);
+    if (!chronicle->settled && chronicle->ask == NULL && is_sent_since(heartbeat, chronicle->answered_ns))
+        settle(chronicle);
+    if (heartbeat->truncated && !chronicle->all_homes)
+        chronicle->incomplete = true;
+    if (chronicle->settled && chronicle->incomplete)
+        unsettle(chronicle);
+    if (chronicle->settled)
+        chronicle->proved_ns = heartbeat->sent_ns != 0 ? heartbeat->sent_ns : CHRONICLE_NOW;
     return true;
+}
+
+/* ---- the daemon's word ---- */
+
+const char *chronicle_ask(const struct chronicle *chronicle)
+{
+    return chronicle->beat != 0 && chronicle->ask != NULL ? chronicle->ask->path : NULL;
+}
+
+void chronicle_hear_answer(struct chronicle *chronicle, const struct chronicle_answer *answer)
+{
+    struct chronicle_home *home = chronicle->ask;
+
+    if (answer->round != chronicle->round || home == NULL || !meet_epoch(chronicle, answer->epoch) ||
+        answer->round != chronicle->round) /* it told of a new epoch */
+        return;
+    if (home->generation == 0)
+        home->generation = answer->generation;
+    home->answered = answer->generation;
+    if (chronicle->asked_ns == 0)
+        chronicle->asked_ns = answer->asked_ns;
+    chronicle->answered_ns = answer->answered_ns;
+    chronicle->ask = home->hh.next;
 }

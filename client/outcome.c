@@ -76,12 +76,17 @@ struct probed_status outcome_unreachable(const char *format, ...)
     return outcome;
 }
 
-uint64_t outcome_now_ms(void)
+uint64_t outcome_now_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t outcome_now_ms(void)
+{
+    return outcome_now_ns() / 1000000;
 }
 
 uint64_t outcome_left_ms(uint64_t deadline_ms)

@@ -19,8 +19,9 @@ static inline bool outcome_is_ok(const struct probed_status *status)
     return status->code == PROBED_OK;
 }
 
-/* Milliseconds of CLOCK_MONOTONIC. */
+/* CLOCK_MONOTONIC. */
 uint64_t outcome_now_ms(void);
+uint64_t outcome_now_ns(void);
 
 /* What is left until then; 0 when it has passed. */
 uint64_t outcome_left_ms(uint64_t deadline_ms);

@@ -219,28 +219,20 @@ static error_t parse_workers(int key, char *argument, struct argp_state *state)
     struct workers_options *options = state->input;
 
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->common;
-        break;
     case KEY_HOME:
         options->home = argument;
         break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "takes no arguments: which home is said with --home");
-        break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_parse_common(key, state, options->common, ": which home is said with --home");
     }
     return 0;
 }
-
-static const struct argp_child workers_children[] = {{.argp = &command_argp}, {0}};
 
 static const struct argp workers_argp = {
     .options = workers_table,
     .parser = parse_workers,
     .doc = "Lists the worker processes: what each is doing, and for how long.",
-    .children = workers_children,
+    .children = command_children,
 };
 
 static const char *worker_state_words(Probed__V1__WorkerState state)

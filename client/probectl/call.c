@@ -22,9 +22,6 @@ static error_t parse_call(int key, char *argument, struct argp_state *state)
     struct call_options *options = state->input;
 
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->common;
-        break;
     case ARGP_KEY_ARG:
         if (options->method != NULL)
             argp_error(state, "one method only");
@@ -35,12 +32,10 @@ static error_t parse_call(int key, char *argument, struct argp_state *state)
             argp_error(state, "which method? For example: probectl call /probed.v1.ProbeService/Sync");
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_parse_common(key, state, options->common, NULL);
     }
     return 0;
 }
-
-static const struct argp_child call_children[] = {{.argp = &command_argp}, {0}};
 
 static const struct argp call_argp = {
     .parser = parse_call,
@@ -51,7 +46,7 @@ static const struct argp call_argp = {
         "  printf 'home: \"/home/me/.hermes\"' | protoc --encode=probed.v1.SyncRequest probed/v1/probe.proto |\n"
         "  probectl call /probed.v1.ProbeService/Sync |\n"
         "  protoc --decode=probed.v1.SyncResponse probed/v1/probe.proto",
-    .children = call_children,
+    .children = command_children,
 };
 
 /* All of standard input; NULL, and why is said, when it can't be read or is more than any daemon takes. */

@@ -61,22 +61,29 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
 
 const struct argp command_argp = {.options = common_options, .parser = parse_common};
 
-static error_t parse_none(int key, char *argument, struct argp_state *state)
+const struct argp_child command_children[] = {{.argp = &command_argp}, {0}};
+
+error_t command_parse_common(int key, struct argp_state *state, struct command_options *common,
+                             const char *no_arguments)
 {
-    (void)argument;
     if (key == ARGP_KEY_INIT)
-        state->child_inputs[0] = state->input;
-    else if (key == ARGP_KEY_ARG)
-        argp_error(state, "takes no arguments");
+        state->child_inputs[0] = common;
+    else if (key == ARGP_KEY_ARG && no_arguments != NULL)
+        argp_error(state, "takes no arguments%s", no_arguments);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
 }
 
+static error_t parse_none(int key, char *argument, struct argp_state *state)
+{
+    (void)argument;
+    return command_parse_common(key, state, state->input, "");
+}
+
 void command_parse_none(int argc, char **argv, struct command_options *options, const char *doc)
 {
-    static const struct argp_child children[] = {{.argp = &command_argp}, {0}};
-    struct argp argp = {.parser = parse_none, .doc = doc, .children = children};
+    struct argp argp = {.parser = parse_none, .doc = doc, .children = command_children};
 
     argp_parse(&argp, argc, argv, 0, NULL, options);
 }

@@ -26,8 +26,16 @@ struct command_options {
     bool json;
 };
 
-/* The parser of those, to be a command's argp_child; its input is the struct. */
+/* The parser of those; its input is the struct. */
 extern const struct argp command_argp;
+
+/* The same as a command's argp children. */
+extern const struct argp_child command_children[];
+
+/* What the parsers of commands have in common, for their `default`: hands the global options on, and, where a command
+ * takes no arguments, says so: `no_arguments` is behind "takes no arguments" then, NULL where it takes some. */
+error_t command_parse_common(int key, struct argp_state *state, struct command_options *common,
+                             const char *no_arguments);
 
 struct command {
     const char *name;

@@ -26,9 +26,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     struct invalidate_options *options = state->input;
 
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->common;
-        break;
     case KEY_HOME:
         options->home = argument;
         break;
@@ -44,26 +41,21 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_REASON:
         options->reason = argument;
         break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "takes no arguments: which home is said with --home");
-        break;
     case ARGP_KEY_END:
         if (options->all == (options->home != NULL))
             argp_error(state, "either --home or --all");
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_parse_common(key, state, options->common, ": which home is said with --home");
     }
     return 0;
 }
-
-static const struct argp_child children[] = {{.argp = &command_argp}, {0}};
 
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .doc = "Forgets what was answered with older credentials.  Once it has returned, no probe is given anything older.",
-    .children = children,
+    .children = command_children,
 };
 
 static void print(const Probed__V1__InvalidateResponse *response)

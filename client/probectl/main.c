@@ -98,9 +98,8 @@ static enum command_exit run_command(int argc, char **argv, struct top_options *
 
 int main(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{.argp = &command_argp}, {0}};
     char *doc = make_doc();
-    struct argp argp = {.parser = parse_top, .args_doc = "COMMAND ...", .doc = doc, .children = children};
+    struct argp argp = {.parser = parse_top, .args_doc = "COMMAND ...", .doc = doc, .children = command_children};
     struct top_options options = {.command_index = 0};
     enum command_exit result;
 

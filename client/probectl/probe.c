@@ -46,9 +46,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     struct probe_options *options = state->input;
 
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->common;
-        break;
     case KEY_HOME:
         options->home = argument;
         break;
@@ -76,12 +73,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "--api-key-file goes with one provider: a key belongs to one");
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_parse_common(key, state, options->common, NULL);
     }
     return 0;
 }
-
-static const struct argp_child children[] = {{.argp = &command_argp}, {0}};
 
 static const struct argp argp = {
     .options = option_table,
@@ -90,7 +85,7 @@ static const struct argp argp = {
     .doc = "Asks how much of an account is used up.\vExit status: 0: there is something to show for each; 1: for one "
            "there is nothing; 2: wrong usage; 69: no daemon; 70: a call failed.  Of several the worst counts: 69, "
            "then 70, then 1.",
-    .children = children,
+    .children = command_children,
 };
 
 /* ---- the key ---- */

@@ -20,28 +20,20 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     struct sync_options *options = state->input;
 
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->common;
-        break;
     case KEY_HOME:
         options->home = argument;
         break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "takes no arguments: which home is said with --home");
-        break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_parse_common(key, state, options->common, ": which home is said with --home");
     }
     return 0;
 }
-
-static const struct argp_child children[] = {{.argp = &command_argp}, {0}};
 
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .doc = "Tells how often the credentials of a home have changed: its generation.",
-    .children = children,
+    .children = command_children,
 };
 
 static enum command_exit sync_home(const struct sync_options *options, struct probed_channel *channel, char *home)

@@ -9,8 +9,11 @@
  *                          nothing  available false   echo  tells what it was asked                else an account
  *                          liar  another provider     backwards  ever earlier generations
  *   Invalidate, by reason  skip-N   N generations go unheard of      again  the event comes twice  lost  no event
- *                          epoch    a new one         beats-N  N heartbeats are lost               hush  no more of
- * them junk     an event that can't be read Check, by service      draining, unknown
+ *                          epoch    a new one         beats-N  N heartbeats are lost
+ *                          hush, speak                no more heartbeats, and again        junk  an event unreadable
+ *                          late-MS  heartbeats say that they were sent so long ago, -1: do not say
+ *                          truncate-N, deny-N         so many heartbeats name too few, so many Syncs are refused
+ *   Check, by service      draining, unknown
  *
  * Threads: nng's; one lock over everything. */
 #include "gen/grpc/health/v1/health.pb-c.h"
@@ -31,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LANE_COUNT = 256, HOME_COUNT_MAX = 16, REPLY_SIZE_MAX = 4 << 20 };
@@ -47,6 +51,8 @@ static struct {
     uint64_t epoch, beat;
     uint64_t backwards; /* the generation that the next answer of "backwards" has */
     int heartbeat_ms;
+    long late_ms;                    /* how long ago heartbeats say that they were sent; below 0: they do not say */
+    long truncate_count, deny_count; /* heartbeats and Syncs to come that it goes wrong with */
     char homes[HOME_COUNT_MAX][256];
     uint64_t generations[HOME_COUNT_MAX];
     size_t home_count;
@@ -148,6 +154,14 @@ static void publish_message(const char *topic, size_t topic_size, const Protobuf
     publish(topic, topic_size, packed, protobuf_c_message_pack(message, packed));
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static void publish_beat(void)
 {
     Probed__V1__Heartbeat beat = PROBED__V1__HEARTBEAT__INIT;
@@ -157,6 +171,9 @@ static void publish_beat(void)
     beat.beat = ++fake.beat;
     beat.interval_ms = (uint32_t)fake.heartbeat_ms;
     beat.recent = pointers;
+    beat.sent_ns = fake.late_ms < 0 ? 0 : now_ns() - (uint64_t)fake.late_ms * 1000000;
+    beat.truncated = fake.truncate_count > 0;
+    fake.truncate_count -= fake.truncate_count > 0;
     for (size_t i = 0; i < fake.home_count; i++) {
         if (fake.generations[i] == 1)
             continue;
@@ -299,6 +316,23 @@ static nng_msg *probe(const Probed__V1__ProbeRequest *request, const Probed__V1_
     return answer_account(request, envelope);
 }
 
+/* What goes wrong from now on, and how much; false: none of that. */
+static bool follow_number(const char *reason)
+{
+    static const struct {
+        const char *prefix;
+        long *number;
+    } rows[] = {{"late-", &fake.late_ms}, {"truncate-", &fake.truncate_count}, {"deny-", &fake.deny_count}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strncmp(reason, rows[i].prefix, strlen(rows[i].prefix)) == 0) {
+            *rows[i].number = strtol(reason + strlen(rows[i].prefix), NULL, 10);
+            return true;
+        }
+    }
+    return false;
+}
+
 static nng_msg *invalidate(Probed__V1__InvalidateRequest *request)
 {
     Probed__V1__InvalidateResponse response = PROBED__V1__INVALIDATE_RESPONSE__INIT;
@@ -314,7 +348,9 @@ static nng_msg *invalidate(Probed__V1__InvalidateRequest *request)
         fake.beat += (uint64_t)lost;
     } else if (strcmp(request->reason, "hush") == 0) {
         fake.hushed = true;
-    } else {
+    } else if (strcmp(request->reason, "speak") == 0) {
+        fake.hushed = false;
+    } else if (!follow_number(request->reason)) {
         *generation_of(request->home) += 1 + (uint64_t)(skipped > 0 ? skipped : 0);
         if (strcmp(request->reason, "lost") != 0)
             publish_event(request, strcmp(request->reason, "again") == 0 ? 2 : 1);
@@ -333,6 +369,10 @@ static nng_msg *sync_home(const Probed__V1__SyncRequest *request)
     Probed__V1__SyncResponse response = PROBED__V1__SYNC_RESPONSE__INIT;
     Probed__V1__Fence fence = fence_of(request->home);
 
+    if (fake.deny_count > 0) {
+        fake.deny_count--;
+        return refuse(STATUS_PERMISSION_DENIED, 0, "not yours");
+    }
     response.fence = &fence;
     return answer(&response.base);
 }

@@ -71,7 +71,7 @@ static void change(const char *where, const char *how)
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    size_t event_count, home_gap_count, any_gap_count, beat_count;
+    size_t event_count, home_gap_count, any_gap_count, beat_count, current_count, lost_count;
     uint64_t generation; /* of the last event */
     char last_home[256], last_reason[256];
 } heard = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -99,6 +99,16 @@ static void on_gap(void *context, const char *where, const char *reason)
     pthread_mutex_unlock(&heard.lock);
 }
 
+static void on_state(void *context, const struct probed_subscriber_state *state)
+{
+    ck_assert_ptr_eq(context, &heard);
+    ck_assert_int_eq(state->reason[0] == '\0', state->current);
+    pthread_mutex_lock(&heard.lock);
+    *(state->current ? &heard.current_count : &heard.lost_count) += 1;
+    pthread_cond_broadcast(&heard.changed);
+    pthread_mutex_unlock(&heard.lock);
+}
+
 static void on_heartbeat(void *context, const Probed__V1__Heartbeat *heartbeat)
 {
     ck_assert_ptr_eq(context, &heard);
@@ -109,7 +119,7 @@ static void on_heartbeat(void *context, const Probed__V1__Heartbeat *heartbeat)
     pthread_mutex_unlock(&heard.lock);
 }
 
-static void wait_for(const size_t *count, size_t wanted)
+static void wait_for_at_least(const size_t *count, size_t wanted)
 {
     struct timespec until;
 
@@ -118,6 +128,23 @@ static void wait_for(const size_t *count, size_t wanted)
     pthread_mutex_lock(&heard.lock);
     while (*count < wanted)
         ck_assert_int_eq(pthread_cond_timedwait(&heard.changed, &heard.lock, &until), 0);
+    pthread_mutex_unlock(&heard.lock);
+}
+
+static void wait_for_more(const size_t *count, size_t more)
+{
+    size_t now;
+
+    pthread_mutex_lock(&heard.lock);
+    now = *count;
+    pthread_mutex_unlock(&heard.lock);
+    wait_for_at_least(count, now + more);
+}
+
+static void wait_for(const size_t *count, size_t wanted)
+{
+    wait_for_at_least(count, wanted);
+    pthread_mutex_lock(&heard.lock);
     ck_assert_uint_eq(*count, wanted);
     pthread_mutex_unlock(&heard.lock);
 }
@@ -126,12 +153,14 @@ static struct probed_subscriber_options options_for(const char *const *homes, si
 {
     return (struct probed_subscriber_options){
         .url = events_url,
+        .calls_url = url,
         .homes = homes,
         .home_count = home_count,
         .all_homes = home_count == 0,
         .on_event = on_event,
         .on_gap = on_gap,
         .on_heartbeat = on_heartbeat,
+        .on_state = on_state,
         .context = &heard,
     };
 }
@@ -162,6 +191,7 @@ START_TEST(an_event_is_heard_with_all_that_is_in_it)
     struct probed_subscriber *subscriber = subscribe();
 
     ck_assert_uint_eq(heard.any_gap_count, 1); /* where listening begins */
+    ck_assert_uint_eq(heard.current_count, 1);
     change(home, "key rotated");
     wait_for(&heard.event_count, 1);
     ck_assert_str_eq(heard.last_home, home);
@@ -261,16 +291,212 @@ START_TEST(lost_heartbeats_are_noticed)
 }
 END_TEST
 
-START_TEST(silence_is_noticed_and_told_once)
+START_TEST(silence_is_noticed_and_told_once_and_ends)
 {
     struct probed_subscriber *subscriber = subscribe();
+    struct probed_subscriber_state state;
 
     change(home, "hush");
     wait_for(&heard.any_gap_count, 2);
     ck_assert_ptr_nonnull(strstr(heard.last_reason, "no heartbeat for"));
+    wait_for(&heard.lost_count, 1);
+    probed_subscriber_state(subscriber, &state);
+    ck_assert(!state.current);
+    ck_assert_uint_gt(state.proved_ms, 0);
+    ck_assert_ptr_nonnull(strstr(state.reason, "no heartbeat for"));
     change(home, "still an event");
     wait_for(&heard.event_count, 1);
     ck_assert_uint_eq(heard.any_gap_count, 2);
+    change(home, "speak");
+    wait_for(&heard.current_count, 2);
+    ck_assert_uint_eq(heard.home_gap_count, 0);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(what_changed_in_silence_is_a_gap_of_that_home)
+{
+    struct probed_subscriber *subscriber = subscribe();
+    struct probed_fence fence;
+
+    change(home, "hush");
+    wait_for(&heard.lost_count, 1);
+    change(home, "lost");
+    change(home, "beats-10"); /* and the heartbeats that would have named it */
+    change(home, "speak");
+    wait_for(&heard.current_count, 2);
+    ck_assert(probed_subscriber_fence(subscriber, home, &fence));
+    ck_assert_uint_eq(fence.generation, 2);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(old_heartbeats_do_not_make_current)
+{
+    struct probed_subscriber *subscriber = subscribe();
+    struct probed_subscriber_state state;
+
+    change(home, "late-100"); /* five intervals */
+    wait_for(&heard.lost_count, 1);
+    wait_for_more(&heard.beat_count, 10);
+    probed_subscriber_state(subscriber, &state);
+    ck_assert(!state.current);
+    ck_assert_uint_eq(heard.any_gap_count, 2);
+    change(home, "late-0");
+    wait_for(&heard.current_count, 2);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(a_daemon_that_does_not_say_when_it_sent_is_believed)
+{
+    struct probed_subscriber *subscriber;
+
+    change(home, "late--1");
+    subscriber = subscribe();
+    change(home, "heard");
+    wait_for(&heard.event_count, 1);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(heartbeats_that_cannot_name_all_are_made_up_for_unnoticed)
+{
+    struct probed_subscriber *subscriber = subscribe();
+
+    change(home, "truncate-5");
+    change(home, "heard");
+    wait_for(&heard.event_count, 1);
+    wait_for_more(&heard.beat_count, 20);
+    ck_assert_uint_eq(heard.any_gap_count, 1);
+    ck_assert_uint_eq(heard.lost_count, 0);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(a_daemon_that_does_not_answer_for_a_home_keeps_it_from_being_current)
+{
+    struct probed_subscriber_options options = options_for((const char *const[]){home}, 1);
+    struct probed_subscriber *subscriber;
+    struct probed_status status;
+
+    change(home, "deny-1000");
+    ck_assert_int_eq(probed_subscriber_open(&options, &subscriber).code, PROBED_OK);
+    status = probed_subscriber_connect(subscriber, 300);
+    ck_assert_int_eq(status.code, PROBED_DEADLINE_EXCEEDED);
+    ck_assert_ptr_nonnull(strstr(status.message, "not yours"));
+    change(home, "deny-0");
+    status = probed_subscriber_connect(subscriber, PATIENCE_MS);
+    ck_assert_msg(status.code == PROBED_OK, "%s", status.message);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(a_fence_is_known_by_either_name_of_a_home)
+{
+    char link_path[128];
+    struct probed_subscriber_options options;
+    struct probed_subscriber *subscriber;
+    struct probed_fence by_link, by_path;
+
+    snprintf(link_path, sizeof link_path, "%s/link", scratch.path);
+    ck_assert_int_eq(symlink(home, link_path), 0);
+    change(home, "once");
+    options = options_for((const char *const[]){link_path}, 1);
+    subscriber = subscribe_as(&options);
+    change(home, "twice");
+    wait_for(&heard.event_count, 1);
+    ck_assert(probed_subscriber_fence(subscriber, link_path, &by_link));
+    ck_assert(probed_subscriber_fence(subscriber, home, &by_path));
+    ck_assert_uint_eq(by_link.generation, 3);
+    ck_assert_uint_eq(by_path.generation, 3);
+    ck_assert_uint_eq(by_link.epoch, by_path.epoch);
+    ck_assert(!probed_subscriber_fence(subscriber, other_home, &by_path));
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(a_channel_may_be_lent)
+{
+    struct probed_subscriber_options options = options_for((const char *const[]){home}, 1);
+    struct probed_subscriber *subscriber;
+
+    options.calls_url = NULL;
+    options.channel = channel;
+    subscriber = subscribe_as(&options);
+    probed_subscriber_close(subscriber);
+    change(home, "the channel is still there");
+}
+END_TEST
+
+/* ---- poll mode ---- */
+
+/* Processes until it is so. */
+static void process_until(struct probed_subscriber *subscriber, const size_t *count, size_t wanted)
+{
+    struct pollfd due = {.fd = probed_subscriber_fd(subscriber), .events = POLLIN};
+
+    while (*count < wanted) {
+        ck_assert_int_eq(poll(&due, 1, PATIENCE_MS), 1);
+        ck_assert_int_eq(probed_subscriber_process(subscriber).code, PROBED_OK);
+    }
+}
+
+static size_t thread_count(void)
+{
+    char line[256];
+    size_t count = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+
+    while (fgets(line, sizeof line, status) != NULL)
+        sscanf(line, "Threads: %zu", &count);
+    fclose(status);
+    return count;
+}
+
+START_TEST(an_event_loop_needs_no_thread)
+{
+    struct probed_subscriber_options options = options_for((const char *const[]){home}, 1);
+    size_t count = thread_count();
+    struct probed_subscriber *subscriber;
+
+    options.poll = true;
+    subscriber = subscribe_as(&options);
+    ck_assert_uint_eq(thread_count(), count);
+    ck_assert_uint_eq(heard.current_count, 1);
+    change(home, "heard");
+    process_until(subscriber, &heard.event_count, 1);
+    change(home, "hush");
+    process_until(subscriber, &heard.lost_count, 1); /* nothing comes, and that wakes it, too */
+    change(home, "speak");
+    process_until(subscriber, &heard.current_count, 2);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(who_does_not_process_is_not_current_for_long)
+{
+    struct probed_subscriber_options options = options_for((const char *const[]){home}, 1);
+    struct probed_subscriber *subscriber;
+    struct probed_subscriber_state state;
+
+    options.poll = true;
+    subscriber = subscribe_as(&options);
+    do
+        probed_subscriber_state(subscriber, &state);
+    while (state.current);
+    ck_assert_uint_eq(heard.lost_count, 0); /* nobody was told, and it is so all the same */
+    process_until(subscriber, &heard.lost_count, 1);
+    process_until(subscriber, &heard.current_count, 2);
+    probed_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(a_subscriber_with_a_thread_is_not_processed)
+{
+    struct probed_subscriber *subscriber = subscribe();
+
+    ck_assert_int_eq(probed_subscriber_process(subscriber).code, PROBED_FAILED_PRECONDITION);
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -383,7 +609,7 @@ END_TEST
 START_TEST(opening_and_closing_leaves_nothing_behind)
 {
     struct probed_subscriber_options options = {.url = events_url, .all_homes = true};
-    size_t fd_count, count = patience_count(2000);
+    size_t fd_count, count = patience_count(10000);
     struct probed_subscriber *subscriber;
 
     probed_subscriber_close(subscribe_as(&options));
@@ -436,7 +662,17 @@ int main(void)
     tcase_add_test(tests, an_event_that_was_lost_is_noticed_by_the_heartbeats);
     tcase_add_test(tests, events_that_were_lost_are_noticed_by_the_next_one);
     tcase_add_test(tests, lost_heartbeats_are_noticed);
-    tcase_add_test(tests, silence_is_noticed_and_told_once);
+    tcase_add_test(tests, silence_is_noticed_and_told_once_and_ends);
+    tcase_add_test(tests, what_changed_in_silence_is_a_gap_of_that_home);
+    tcase_add_test(tests, old_heartbeats_do_not_make_current);
+    tcase_add_test(tests, a_daemon_that_does_not_say_when_it_sent_is_believed);
+    tcase_add_test(tests, heartbeats_that_cannot_name_all_are_made_up_for_unnoticed);
+    tcase_add_test(tests, a_daemon_that_does_not_answer_for_a_home_keeps_it_from_being_current);
+    tcase_add_test(tests, a_fence_is_known_by_either_name_of_a_home);
+    tcase_add_test(tests, a_channel_may_be_lent);
+    tcase_add_test(tests, an_event_loop_needs_no_thread);
+    tcase_add_test(tests, who_does_not_process_is_not_current_for_long);
+    tcase_add_test(tests, a_subscriber_with_a_thread_is_not_processed);
     tcase_add_test(tests, a_new_epoch_is_noticed);
     tcase_add_test(tests, what_cannot_be_read_is_a_gap);
     tcase_add_test(tests, a_daemon_that_was_started_anew_is_found_and_noticed);

@@ -359,6 +359,60 @@ START_TEST(watch_prints_json_lines_for_programs)
 }
 END_TEST
 
+START_TEST(watch_tells_whether_it_is_current)
+{
+    char text[4096] = "";
+    int fd, json_fd;
+    pid_t pid = child_start((const char *const[]){"probectl", "watch", NULL}, environment, &fd);
+    pid_t json_pid = child_start((const char *const[]){"probectl", "--json", "watch", NULL}, environment, &json_fd);
+
+    read_until(fd, "  current\n", text, sizeof text);
+    text[0] = '\0';
+    read_until(json_fd, "{\"state\":{\"current\":true}}\n", text, sizeof text);
+    expect(run("invalidate", "--home", home, "--reason", "hush"), 0, NULL, "");
+    text[0] = '\0';
+    read_until(fd, "  not current: no heartbeat for ", text, sizeof text);
+    text[0] = '\0';
+    read_until(json_fd, "{\"state\":{\"current\":false,\"reason\":\"no heartbeat for ", text, sizeof text);
+    close(fd);
+    close(json_fd);
+    child_end(pid, SIGTERM);
+    child_end(json_pid, SIGTERM);
+}
+END_TEST
+
+START_TEST(watch_until_current_ends_when_it_is)
+{
+    expect(run("watch", "--home", home, "--until-current"), 0, NULL, "");
+    expect(run("invalidate", "--home", home, "--reason", "deny-1000"), 0, NULL, "");
+    expect(run("--timeout", "0.2", "watch", "--home", home, "--until-current"), EXIT_FAILED, NULL,
+           "are not complete within 200 ms: not yours (DEADLINE_EXCEEDED)\n");
+}
+END_TEST
+
+START_TEST(watch_runs_a_command_for_each_change_and_gap)
+{
+    char text[4096] = "", expected[256];
+    int fd;
+    pid_t pid = child_start((const char *const[]){"probectl", "watch", "--exec",
+                                                  "echo $PROBED_EVENT,$PROBED_HOME,$PROBED_PROVIDER,$PROBED_GENERATION,"
+                                                  "$PROBED_CAUSE,$PROBED_REASON; exit 3",
+                                                  NULL},
+                            environment, &fd);
+
+    read_until(fd, "gap,,,,,listening begins here\n", text, sizeof text);
+    read_until(fd, "  current\n", text, sizeof text);
+    expect(run("invalidate", "--home", home, "--provider", "openrouter", "--reason", "one"), 0, NULL, "");
+    snprintf(expected, sizeof expected, "\nchange,%s,openrouter,2,requested,one\n", home);
+    read_until(fd, expected, text, sizeof text);
+    expect(run("invalidate", "--home", home, "--reason", "lost"), 0, NULL, "");
+    snprintf(expected, sizeof expected, "\ngap,%s,,,,generation 3 was reached", home);
+    read_until(fd, expected, text, sizeof text);
+    close(fd);
+    child_end(pid, SIGTERM);
+}
+END_TEST
+
 START_TEST(watch_without_a_daemon_exits_69)
 {
     kill_daemon();
@@ -569,6 +623,9 @@ static void add_others(Suite *suite)
     tcase_add_test(tests, json_is_one_document_a_line);
     tcase_add_test(tests, watch_prints_a_line_for_each_change_as_it_happens);
     tcase_add_test(tests, watch_prints_json_lines_for_programs);
+    tcase_add_test(tests, watch_tells_whether_it_is_current);
+    tcase_add_test(tests, watch_until_current_ends_when_it_is);
+    tcase_add_test(tests, watch_runs_a_command_for_each_change_and_gap);
     tcase_add_test(tests, watch_without_a_daemon_exits_69);
 }
 

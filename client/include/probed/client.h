@@ -178,7 +178,7 @@ PROBED_API struct probed_status probed_call_start(struct probed_channel *channel
  *     probed_stub_init(&stub, channel, &probed__v1__probe_service__descriptor, NULL);
  *     probed__v1__probe_service__sync(&stub.base, &request, print_fence, context);
  *
- * The closure is called once before the function returns, with NULL when stub.status is not OK; the response is lent to
+ * The closure is called before the function returns, once, with NULL when stub.status is not OK; the response is lent to
  * it.  Without a closure (NULL) the response is left in stub.response and is the caller's.
  *
  * Threads: one call at a time on a stub; it costs nothing to make one a call. */
@@ -198,37 +198,79 @@ PROBED_API void probed_stub_init(struct probed_stub *stub, struct probed_channel
 
 struct probed_subscriber;
 
-/* Whoever keeps what an answer said keeps it until it is told of a change here.
- *
- * Events get lost: a subscriber that is slow, a daemon that is started anew.  They do not get lost unnoticed: on_gap
- * says that changes of one home (or of any, home NULL) may have been missed, and is called once at the beginning too,
- * when all that was known before is as good as missed.
- *
- * All of them run on the subscriber's own thread, one at a time; messages and texts are lent to them.  They may make
- * calls, and must not close the subscriber.  A slow one delays the next and, beyond some thousands, loses events. */
-struct probed_subscriber_options {
-    const char *url;          /* NULL: $PROBED_EVENTS, else where this user's daemon publishes by default */
-    const char *const *homes; /* what to hear of; a path that is not canonical is made so */
-    size_t home_count;
-    bool all_homes; /* what there is, `homes` apart; the daemon tells it to administrators only */
-    void (*on_event)(void *context, const Probed__V1__CredentialEvent *event);   /* may be NULL, as the others */
-    void (*on_gap)(void *context, const char *home, const char *reason);         /* NULL: any home */
-    void (*on_heartbeat)(void *context, const Probed__V1__Heartbeat *heartbeat); /* every one, after its gaps */
-    void *context;
+/* Where a subscriber stands. */
+enum { PROBED_SUBSCRIBER_REASON_SIZE = 128 };
+
+struct probed_subscriber_state {
+    /* CURRENT: every change published up to three heartbeat intervals ago was told, or told to be missed.  It is looked
+     * at when it is asked for, so that it is true even of a process that was stopped just before. */
+    bool current;
+    uint64_t proved_ms; /* milliseconds of CLOCK_MONOTONIC: of every change until then it is true; 0: of none yet */
+    uint64_t epoch;     /* of what was heard last; 0: nothing yet */
+    char reason[PROBED_SUBSCRIBER_REASON_SIZE]; /* why it is not current, for a person; empty when it is */
 };
 
-/* Begins to listen and returns at once, as probed_channel_open does.  INVALID_ARGUMENT: the URL, a home that is no
+/* Whoever keeps what an answer said keeps it until it is told of a change here, and trusts it while this is current.
+ *
+ * Events get lost: a subscriber that is slow or was stopped, a daemon that is started anew.  They do not get lost
+ * unnoticed: on_gap says that changes of one home (or of any, home NULL) may have been missed.  It is called for any
+ * home just before the subscriber is current for the first time, too: what was known before is as good as missed.
+ *
+ * It asks the daemon by itself (Sync) where its homes stand: at the beginning, and after a gap of any home, in pauses
+ * drawn at random.  Before it is current, a heartbeat was heard, every home was asked for, and a heartbeat was heard
+ * that was sent after the last answer.
+ *
+ * All functions run on the subscriber's one thread, or in probed_subscriber_process(), one at a time; messages and
+ * texts are lent to them.  They may make calls and look at the subscriber, and must not close it.  A slow one delays
+ * the next and, beyond some thousands, loses events. */
+struct probed_subscriber_options {
+    const char *url;          /* NULL: $PROBED_EVENTS, else where this user's daemon publishes by default */
+    const char *const *homes; /* what to hear of; a path that is not canonical is made so, as it is at the open */
+    size_t home_count;
+    bool
+        all_homes; /* what there is, `homes` apart: of this user's at events.UID.sock, of everybody for administrators */
+    void (*on_event)(void *context, const Probed__V1__CredentialEvent *event);   /* may be NULL, as the others */
+    void (*on_gap)(void *context, const char *home, const char *reason);         /* NULL: any home */
+    void (*on_heartbeat)(void *context, const Probed__V1__Heartbeat *heartbeat); /* every new one, after its gaps */
+    void *context;
+
+    void (*on_state)(void *context, const struct probed_subscriber_state *state); /* it is current, or no more */
+    const char *calls_url;          /* where it asks; NULL: as probed_channel_options.url */
+    struct probed_channel *channel; /* lent until it is closed, in place of calls_url; NULL: one of its own */
+    bool poll;                      /* no thread: see probed_subscriber_fd */
+};
+
+/* Begins to listen and returns at once, as probed_channel_open does.  INVALID_ARGUMENT: a URL, a home that is no
  * absolute path, or nothing to listen to; FAILED_PRECONDITION: after a fork; RESOURCE_EXHAUSTED. */
 PROBED_API struct probed_status probed_subscriber_open(const struct probed_subscriber_options *options,
                                                        struct probed_subscriber **subscriber_out);
 
-/* Waits until the first heartbeat was heard; every event published from then on is heard or noticed to be missed.
- * UNAVAILABLE, with `unreachable`, as soon as it is known that there is no daemon; DEADLINE_EXCEEDED where one is
- * there and lets nothing be heard, as it does with who is not admitted. */
+/* Waits until it is current; in poll mode it processes meanwhile.  UNAVAILABLE, with `unreachable`, as soon as it is
+ * known that there is no daemon; DEADLINE_EXCEEDED where one is there and lets nothing be heard, as it does with who is
+ * not admitted, or does not answer for a home. */
 PROBED_API struct probed_status probed_subscriber_connect(struct probed_subscriber *subscriber, uint32_t timeout_ms);
 
 /* The URL it listens to.  Lent until the subscriber is closed. */
 PROBED_API const char *probed_subscriber_url(const struct probed_subscriber *subscriber);
+
+/* Where it stands now. */
+PROBED_API void probed_subscriber_state(struct probed_subscriber *subscriber,
+                                        struct probed_subscriber_state *state_out);
+
+/* A point in a home's history, as Probed__V1__Fence has it. */
+struct probed_fence {
+    uint64_t epoch, generation;
+};
+
+/* The newest point known of a home, by its canonical path or as it was called in `homes`.  False: none yet. */
+PROBED_API bool probed_subscriber_fence(struct probed_subscriber *subscriber, const char *home,
+                                        struct probed_fence *fence_out);
+
+/* For an event loop, with options.poll: whenever the descriptor is readable (POLLIN), probed_subscriber_process() reads
+ * what is there and calls the functions, then and there.  The descriptor is the subscriber's: not to be read, written
+ * or closed.  From one thread at a time.  FAILED_PRECONDITION: there is a thread, or this is a fork. */
+PROBED_API int probed_subscriber_fd(const struct probed_subscriber *subscriber);
+PROBED_API struct probed_status probed_subscriber_process(struct probed_subscriber *subscriber);
 
 /* Waits for the function that is running, and frees.  NULL is fine. */
 PROBED_API void probed_subscriber_close(struct probed_subscriber *subscriber);
