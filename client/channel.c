@@ -2,6 +2,7 @@
 #include "client/channel.h"
 
 #include "client/link.h"
+#include "client/retry.h"
 #include "proto/limits.h"
 
 #include <nng/protocol/reqrep0/req.h>
@@ -9,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 enum {
     TIMEOUT_MS_DEFAULT = 35000, /* as the daemon's probe.timeout_ms */
@@ -54,6 +57,7 @@ struct probed_channel {
     uint32_t timeout_ms;
     uint32_t calls_max;
     size_t request_size_max;
+    uint32_t retries_max;
 
     /* Held for reading while nng is handed something to do, and for writing to begin to close: nng 1.5.2 uses a socket
      * after it was freed when nng_close overlaps with the beginning of an operation on one of its contexts. */
@@ -61,7 +65,9 @@ struct probed_channel {
 
     /* Guarded by lock. */
     pthread_mutex_t lock;
-    pthread_cond_t quiet; /* closing, and nobody is inside any more */
+    pthread_cond_t quiet;        /* closing, and nobody is inside any more */
+    pthread_cond_t closing_told; /* whoever pauses wakes up */
+    struct retry_budget budget;
     struct lane *free[LANE_KIND_COUNT];
     uint32_t call_count;   /* lanes in use */
     uint32_t inside_count; /* callers, and `done`s that run: who may still touch the channel */
@@ -325,6 +331,29 @@ static struct probed_status receive_waiting(struct lane *lane, struct reply *rep
     return status;
 }
 
+/* Waits until the call that ended so may be made again; false: it may not, or the channel is closed meanwhile. */
+static bool pause_for_retry(struct probed_channel *channel, const struct probed_status *status, uint32_t attempt,
+                            uint64_t deadline_ms)
+{
+    uint64_t pause_ms = 0, until_ms;
+    struct timespec until;
+    bool again = false;
+    int error = 0;
+
+    pthread_mutex_lock(&channel->lock);
+    if (outcome_is_ok(status))
+        retry_budget_earn(&channel->budget);
+    else if (attempt < channel->retries_max)
+        again = retry_budget_spend(&channel->budget, status, attempt, outcome_left_ms(deadline_ms), &pause_ms);
+    until_ms = outcome_now_ms() + pause_ms;
+    until = (struct timespec){.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    while (again && !atomic_load(&channel->closing) && error == 0)
+        error = pthread_cond_timedwait(&channel->closing_told, &channel->lock, &until);
+    again = again && !atomic_load(&channel->closing);
+    pthread_mutex_unlock(&channel->lock);
+    return again;
+}
+
 struct probed_status channel_call(struct probed_channel *channel, struct request *request,
                                   const struct probed_call_options *options, struct reply *reply_out)
 {
@@ -338,10 +367,14 @@ struct probed_status channel_call(struct probed_channel *channel, struct request
     take_options(channel, request, options);
     lane->timeout_ms = timeout_of(channel, options->timeout_ms);
     lane->deadline_ms = outcome_now_ms() + lane->timeout_ms;
-    lane->state = LANE_SENDING;
-    status = send_waiting(lane, request, options->wait_for_ready);
-    if (outcome_is_ok(&status))
-        status = receive_waiting(lane, reply_out);
+    for (uint32_t attempt = 0;; attempt++) {
+        lane->state = LANE_SENDING;
+        status = send_waiting(lane, request, options->wait_for_ready);
+        if (outcome_is_ok(&status))
+            status = receive_waiting(lane, reply_out);
+        if (channel->retries_max == 0 || !pause_for_retry(channel, &status, attempt, lane->deadline_ms))
+            break;
+    }
     lane_give_back(channel, lane);
     channel_leave(channel);
     return status;
@@ -460,16 +493,28 @@ static const struct link_kind request_link = {.open = nng_req0_open, .far_protoc
 
 static void fill_channel(struct probed_channel *channel, const struct probed_channel_options *options)
 {
+    pthread_condattr_t monotonic;
+    uint64_t random;
+
     channel->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
     channel->calls_max = options->calls_max != 0 ? options->calls_max : CALLS_MAX_DEFAULT;
     channel->request_size_max = options->request_size_max != 0 ? options->request_size_max : LIMIT_REQUEST_SIZE_DEFAULT;
+    channel->retries_max = options->retries_max;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+        random = outcome_now_ns();
+    retry_budget_init(&channel->budget, random);
     pthread_rwlock_init(&channel->posting, NULL);
     pthread_mutex_init(&channel->lock, NULL);
     pthread_cond_init(&channel->quiet, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&channel->closing_told, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 static void free_channel(struct probed_channel *channel)
 {
+    pthread_cond_destroy(&channel->closing_told);
     pthread_cond_destroy(&channel->quiet);
     pthread_mutex_destroy(&channel->lock);
     pthread_rwlock_destroy(&channel->posting);
@@ -554,6 +599,9 @@ void probed_channel_close(struct probed_channel *channel)
 
     /* Whoever comes to post from here on turns back, and whoever was about to has done it when the lock is ours. */
     atomic_store(&channel->closing, true);
+    pthread_mutex_lock(&channel->lock);
+    pthread_cond_broadcast(&channel->closing_told);
+    pthread_mutex_unlock(&channel->lock);
     pthread_rwlock_wrlock(&channel->posting);
     pthread_rwlock_unlock(&channel->posting);
 

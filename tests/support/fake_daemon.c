@@ -6,6 +6,7 @@
  *
  *   Probe, by provider     slow-MS  after MS          code-N[-MS]  status N, retry_after_ms MS     hang  never
  *                          die      exits             garbage, truncated, badpayload, nul, bloat   broken answers
+ *                          flaky-N  UNAVAILABLE N times, then an account (refusals: retry_after_ms tells how many)
  *                          nothing  available false   echo  tells what it was asked                else an account
  *                          liar  another provider     backwards  ever earlier generations
  *   Invalidate, by reason  skip-N   N generations go unheard of      again  the event comes twice  lost  no event
@@ -52,6 +53,7 @@ static struct {
     uint64_t backwards; /* the generation that the next answer of "backwards" has */
     int heartbeat_ms;
     long late_ms;                    /* how long ago heartbeats say that they were sent; below 0: they do not say */
+    long flaky_count;                /* probes in a row that were refused */
     long truncate_count, deny_count; /* heartbeats and Syncs to come that it goes wrong with */
     char homes[HOME_COUNT_MAX][256];
     uint64_t generations[HOME_COUNT_MAX];
@@ -296,7 +298,8 @@ static nng_msg *probe(const Probed__V1__ProbeRequest *request, const Probed__V1_
                       nng_duration *pause_ms)
 {
     static const char *const broken[] = {"garbage", "truncated", "badpayload", "nul", "bloat"};
-    long code = number_behind(request->provider, "code-"), slow_ms = number_behind(request->provider, "slow-");
+    long code = number_behind(request->provider, "code-"), slow_ms = number_behind(request->provider, "slow-"),
+         flaky = number_behind(request->provider, "flaky-");
 
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         if (strcmp(request->provider, broken[i]) == 0)
@@ -304,6 +307,14 @@ static nng_msg *probe(const Probed__V1__ProbeRequest *request, const Probed__V1_
     }
     if (strcmp(request->provider, "die") == 0)
         _exit(3);
+    if (strcmp(request->provider, "refusals") == 0)
+        return refuse(STATUS_OUT_OF_RANGE, (uint32_t)fake.flaky_count, "so many");
+    if (flaky >= 0 && fake.flaky_count < flaky) {
+        fake.flaky_count++;
+        return refuse(STATUS_UNAVAILABLE, 0, "not this time");
+    }
+    if (flaky >= 0)
+        fake.flaky_count = 0;
     if (strcmp(request->provider, "hang") == 0)
         return NULL;
     if (code >= 0) {

@@ -578,6 +578,80 @@ START_TEST(sixty_four_calls_in_flight_survive_each_death_of_the_daemon)
 }
 END_TEST
 
+/* ---- retries ---- */
+
+static struct probed_channel *open_retrying(uint32_t retries_max)
+{
+    struct probed_channel *channel;
+    struct probed_channel_options options = {.url = url, .retries_max = retries_max};
+
+    ck_assert_int_eq(probed_channel_open(&options, &channel).code, PROBED_OK);
+    return channel;
+}
+
+START_TEST(a_call_is_made_again_as_often_as_it_may_be)
+{
+    struct probed_channel *channel = open_retrying(3);
+    struct probed_status status;
+
+    ck_assert_int_eq(probe(channel, "flaky-3", PATIENCE_MS).code, PROBED_OK);
+    status = probe(channel, "flaky-4", PATIENCE_MS);
+    assert_status(status, PROBED_UNAVAILABLE, "not this time");
+    probed_channel_close(channel);
+}
+END_TEST
+
+START_TEST(a_call_is_made_once_unless_more_was_asked_for)
+{
+    struct probed_channel *channel = open_channel();
+    struct probed_status status = probe(channel, "flaky-1", PATIENCE_MS);
+
+    assert_status(status, PROBED_UNAVAILABLE, "not this time");
+    ck_assert_int_eq(probe(channel, "flaky-1", PATIENCE_MS).code, PROBED_OK);
+    probed_channel_close(channel);
+}
+END_TEST
+
+START_TEST(a_daemon_that_dies_and_returns_is_asked_again)
+{
+    struct probed_channel *channel = open_retrying(1000);
+    struct probed_status status;
+
+    assert_ok(channel);
+    kill_daemon();
+    status = probe(channel, "ok", 200);
+    ck_assert(status.unreachable); /* and it is said why, before the deadline */
+    start_daemon();
+    assert_ok(channel);
+    probed_channel_close(channel);
+}
+END_TEST
+
+static void *probe_in_vain(void *context)
+{
+    static struct probed_status status;
+
+    status = probe(context, "flaky-1000000", 3600000);
+    return &status;
+}
+
+START_TEST(closing_ends_a_pause)
+{
+    struct probed_channel *channel = open_retrying(1000), *other = open_channel();
+    struct probed_status *status;
+    pthread_t prober;
+
+    assert_ok(channel);
+    ck_assert_int_eq(pthread_create(&prober, NULL, probe_in_vain, channel), 0);
+    while (probe(other, "refusals", PATIENCE_MS).retry_after_ms < 3)
+        continue;
+    probed_channel_close(channel);
+    pthread_join(prober, (void **)&status);
+    ck_assert(status->code == PROBED_UNAVAILABLE || status->code == PROBED_CANCELLED);
+    probed_channel_close(other);
+}
+END_TEST
+
 /* ---- deadlines ---- */
 
 START_TEST(a_daemon_that_does_not_answer_is_a_missed_deadline)
@@ -1124,6 +1198,10 @@ static void add_connections(Suite *suite)
     tcase_add_test(tests, a_connection_may_be_waited_for);
     tcase_add_test(tests, a_daemon_that_dies_ends_the_call_at_once_and_is_found_again);
     tcase_add_test(tests, sixty_four_calls_in_flight_survive_each_death_of_the_daemon);
+    tcase_add_test(tests, a_call_is_made_again_as_often_as_it_may_be);
+    tcase_add_test(tests, a_call_is_made_once_unless_more_was_asked_for);
+    tcase_add_test(tests, a_daemon_that_dies_and_returns_is_asked_again);
+    tcase_add_test(tests, closing_ends_a_pause);
     tcase_add_test(tests, an_address_is_given_or_from_the_environment);
     tcase_add_test(tests, the_default_address_is_that_of_the_users_own_daemon);
     tcase_add_test(tests, the_cure_of_nng_is_in_effect);

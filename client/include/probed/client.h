@@ -84,6 +84,12 @@ struct probed_channel_options {
     uint32_t calls_max;         /* in progress at once: 4096 */
     uint32_t request_size_max;  /* bytes of a request with its envelope: 1048576, the daemon's own default */
     uint32_t response_size_max; /* bytes of an answer with its envelope: 67108864 */
+
+    /* How often a waiting call that ends in UNAVAILABLE is made again, within its deadline, after the pause that the
+     * daemon advises or a short one that doubles, drawn at random: 0.  All methods are safe to repeat.  Over all calls
+     * of the channel ten may be made ahead, and one for every ten calls that went well: a daemon in trouble is not
+     * buried.  Started calls (probed_call_start) are told of each failure. */
+    uint32_t retries_max;
 };
 
 /* Begins to connect and returns at once, whether or not a daemon is there; a connection that is lost is made again.
