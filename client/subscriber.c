@@ -7,6 +7,7 @@
  *
  * The lock guards what others may look at while a step goes on.  Only the thread that takes the step changes it, so the
  * lock is let go of while somebody is told or asked: it is a leaf. */
+#include "client/subscriber.h"
 #include "client/chronicle.h"
 #include "client/inquiry.h"
 #include "client/link.h"
@@ -260,16 +261,6 @@ static void take_answer(struct probed_subscriber *subscriber)
                                                                              .answered_ns = answer.answered_ns});
 }
 
-/* By the user's name for it: what that leads to is the daemon's to say. */
-static const char *name_of(const struct probed_subscriber *subscriber, const char *canonical)
-{
-    for (size_t i = 0; i < subscriber->wanted_count; i++) {
-        if (strcmp(subscriber->wanted[i].canonical, canonical) == 0)
-            return subscriber->wanted[i].given;
-    }
-    return canonical;
-}
-
 /* Asks the daemon of a home, if that is due; when it is, otherwise. */
 static uint64_t ask(struct probed_subscriber *subscriber)
 {
@@ -286,7 +277,7 @@ static uint64_t ask(struct probed_subscriber *subscriber)
         return due_ms;
     subscriber->inquiry_round = subscriber->chronicle.round;
     pthread_mutex_unlock(&subscriber->lock);
-    status = inquiry_begin(subscriber->channel, name_of(subscriber, home), subscriber->wake_fd, &subscriber->inquiry);
+    status = inquiry_begin(subscriber->channel, home, subscriber->wake_fd, &subscriber->inquiry);
     pthread_mutex_lock(&subscriber->lock);
     if (outcome_is_ok(&status)) {
         standing_asked(&subscriber->standing);
@@ -627,20 +618,36 @@ const char *probed_subscriber_url(const struct probed_subscriber *subscriber)
 
 void probed_subscriber_state(struct probed_subscriber *subscriber, struct probed_subscriber_state *state_out)
 {
+    struct probed_status status = link_usable(&subscriber->link);
+
+    if (!outcome_is_ok(&status)) { /* a fork: the lock may be held for ever */
+        memset(state_out, 0, sizeof *state_out);
+        snprintf(state_out->reason, sizeof state_out->reason, "%.*s", PROBED_SUBSCRIBER_REASON_SIZE - 1,
+                 status.message);
+        return;
+    }
     pthread_mutex_lock(&subscriber->lock);
     look_held(subscriber, state_out);
     pthread_mutex_unlock(&subscriber->lock);
 }
 
-bool probed_subscriber_fence(struct probed_subscriber *subscriber, const char *home, struct probed_fence *fence_out)
+const char *subscriber_canonical(const struct probed_subscriber *subscriber, const char *home)
 {
-    const char *canonical = home;
-    struct probed_fence fence;
-
     for (size_t i = 0; i < subscriber->wanted_count; i++) {
         if (strcmp(subscriber->wanted[i].given, home) == 0)
-            canonical = subscriber->wanted[i].canonical;
+            return subscriber->wanted[i].canonical;
     }
+    return home;
+}
+
+bool probed_subscriber_fence(struct probed_subscriber *subscriber, const char *home, struct probed_fence *fence_out)
+{
+    const char *canonical = subscriber_canonical(subscriber, home);
+    struct probed_status status = link_usable(&subscriber->link);
+    struct probed_fence fence;
+
+    if (!outcome_is_ok(&status))
+        return false;
     pthread_mutex_lock(&subscriber->lock);
     fence.epoch = subscriber->chronicle.epoch;
     fence.generation = chronicle_generation(&subscriber->chronicle, canonical);

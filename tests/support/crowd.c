@@ -140,16 +140,23 @@ void crowd_begin(struct crowd *crowd, const char *events_url, const char *calls_
     atomic_store(&crowd->shared->begun, true);
 }
 
-static void wait_for_all(struct crowd *crowd, bool (*is_so)(const struct member *member, uint64_t number),
-                         uint64_t number, const char *what)
+typedef bool trait(const struct member *member, uint64_t number);
+
+static size_t count_those(const struct crowd *crowd, trait *is_so, uint64_t number)
 {
-    uint64_t due_ns = clock_now_ns() + 4 * PATIENCE_MS * NS_PER_MS;
     size_t count = 0;
 
-    while (count < crowd->shared->count) {
-        count = 0;
-        for (size_t i = 0; i < crowd->shared->count; i++)
-            count += is_so(&crowd->shared->members[i], number);
+    for (size_t i = 0; i < crowd->shared->count; i++)
+        count += is_so(&crowd->shared->members[i], number);
+    return count;
+}
+
+static void wait_for_all(struct crowd *crowd, trait *is_so, uint64_t number, const char *what)
+{
+    uint64_t due_ns = clock_now_ns() + 4 * PATIENCE_MS * NS_PER_MS;
+    size_t count;
+
+    while (count = count_those(crowd, is_so, number), count < crowd->shared->count) {
         ck_assert_msg(clock_now_ns() < due_ns, "%zu of %zu %s", count, crowd->shared->count, what);
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
@@ -163,6 +170,11 @@ static bool is_current(const struct member *member, uint64_t past_epoch)
 static bool has_heard(const struct member *member, uint64_t generation)
 {
     return atomic_load(&member->generation) >= generation;
+}
+
+bool crowd_is_current(const struct crowd *crowd, uint64_t past_epoch)
+{
+    return count_those(crowd, is_current, past_epoch) == crowd->shared->count;
 }
 
 void crowd_wait_current(struct crowd *crowd, uint64_t past_epoch)

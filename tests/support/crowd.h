@@ -4,6 +4,7 @@
 #ifndef TESTS_SUPPORT_CROWD_H
 #define TESTS_SUPPORT_CROWD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +15,8 @@ struct crowd *crowd_start(void);
 /* They begin now. */
 void crowd_begin(struct crowd *crowd, const char *events_url, const char *calls_url, const char *home, size_t count);
 
-/* Waits until all of them are current in another epoch than this one (0: in any). */
+/* Whether all of them are current in another epoch than this one (0: in any); waits until they are. */
+bool crowd_is_current(const struct crowd *crowd, uint64_t past_epoch);
 void crowd_wait_current(struct crowd *crowd, uint64_t past_epoch);
 
 /* Waits until all of them have heard of this generation. */

@@ -281,6 +281,42 @@ PROBED_API struct probed_status probed_subscriber_process(struct probed_subscrib
 /* Waits for the function that is running, and frees.  NULL is fine. */
 PROBED_API void probed_subscriber_close(struct probed_subscriber *subscriber);
 
+/* ---- a local cache ---- */
+
+struct probed_cache;
+
+/* A channel and a subscriber together: an answer is given from memory, without a round trip, while the subscriber is
+ * current, the answer is of the newest generation known of its home, and it is younger than the fresh_ms it came with.
+ * Else the daemon is asked.  An answer from before a change is never given once the change was heard. */
+struct probed_cache_options {
+    struct probed_channel *channel; /* lent until it is closed */
+    const char *events_url;         /* as probed_subscriber_options.url */
+    const char *const *homes; /* whose answers are kept, as probed_subscriber_options.homes; others are asked for */
+    size_t home_count;
+    size_t entry_count_max; /* the one used longest ago goes first; 0: 256 */
+};
+
+/* Begins to listen and returns at once.  Errors as probed_subscriber_open, and INVALID_ARGUMENT without a channel. */
+PROBED_API struct probed_status probed_cache_open(const struct probed_cache_options *options,
+                                                  struct probed_cache **cache_out);
+
+/* As probed_probe.  What is answered from memory has ORIGIN_CACHED, its age as it is now, and what is left of fresh_ms.
+ * Always asked are requests with `refresh`, and those with an api_key, which is not kept here. */
+PROBED_API struct probed_status probed_cache_probe(struct probed_cache *cache, const Probed__V1__ProbeRequest *request,
+                                                   const struct probed_call_options *options,
+                                                   Probed__V1__ProbeResponse **response_out);
+
+/* To wait until it is current, or to look whether it is.  Lent until the cache is closed. */
+PROBED_API struct probed_subscriber *probed_cache_subscriber(const struct probed_cache *cache);
+
+struct probed_cache_counts {
+    uint64_t hits, misses; /* answered from memory, asked for */
+};
+PROBED_API void probed_cache_look(const struct probed_cache *cache, struct probed_cache_counts *counts_out);
+
+/* No probe may be in progress on it.  NULL is fine. */
+PROBED_API void probed_cache_close(struct probed_cache *cache);
+
 #ifdef __cplusplus
 }
 #endif
