@@ -7,6 +7,7 @@
  *   Probe, by provider     slow-MS  after MS          code-N[-MS]  status N, retry_after_ms MS     hang  never
  *                          die      exits             garbage, truncated, badpayload, nul, bloat   broken answers
  *                          flaky-N  UNAVAILABLE N times, then an account (refusals: retry_after_ms tells how many)
+ *                          kept     may be kept for a minute
  *                          nothing  available false   echo  tells what it was asked                else an account
  *                          liar  another provider     backwards  ever earlier generations
  *   Invalidate, by reason  skip-N   N generations go unheard of      again  the event comes twice  lost  no event
@@ -261,6 +262,7 @@ static nng_msg *answer_account(const Probed__V1__ProbeRequest *request, const Pr
     response.usage = &usage;
     response.fence = &fence;
     response.origin = PROBED__V1__ORIGIN__ORIGIN_WARM;
+    response.fresh_ms = strcmp(request->provider, "kept") == 0 ? 60000 : 0;
     response.receipt = &receipt;
     receipt.lease_id = 1;
     receipt.probe_us = 350000;
