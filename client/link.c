@@ -15,9 +15,10 @@ enum {
     RECONNECT_MS_MAX = 1000,
     /* How long a connection that is just being made is waited for before somebody looks why there is none. */
     CONNECT_GRACE_MS = 25,
-    /* How long a first connection may take before its link can be closed.  nng 1.5.2 loses one that was greeted and not
-     * yet taken over, with its descriptor: whoever opened and closed in one breath would leak one each time. */
-    SETTLE_MS = 100,
+    /* How long a first connection may take before its link can be closed, where somebody greets.  nng 1.5.2 loses one
+     * that was greeted and not yet taken over, with its descriptor: whoever opened and closed in one breath would leak
+     * one each time. */
+    SETTLE_MS = 1000,
 };
 
 /* The process in which nng was used first: in a fork of it nng panics. */
@@ -250,13 +251,32 @@ struct probed_status link_wait(struct link *link, uint64_t deadline_ms, bool may
 
 /* ---- closing ---- */
 
-static void wait_until_settled_held(struct link *link)
+/* Whether it is, by then. */
+static bool wait_until_settled(struct link *link, uint64_t until_ms)
 {
-    struct timespec until = time_of(link->dialled_ms + SETTLE_MS);
+    struct timespec until = time_of(until_ms);
+    bool settled;
     int error = 0;
 
+    pthread_mutex_lock(&link->lock);
     while (!link->settled && error == 0)
         error = pthread_cond_timedwait(&link->changed, &link->lock, &until);
+    settled = link->settled;
+    pthread_mutex_unlock(&link->lock);
+    return settled;
+}
+
+/* A connection that is being made is made; where nobody is there to connect to, there is nothing to wait for. */
+static void let_settle(struct link *link)
+{
+    uint64_t until_ms = outcome_now_ms() + SETTLE_MS;
+    struct probed_status status;
+
+    if (link->dialled_ms == 0 || wait_until_settled(link, link->dialled_ms + CONNECT_GRACE_MS))
+        return;
+    status = address_try(link->url, link->far_protocol, until_ms);
+    if (outcome_is_ok(&status))
+        wait_until_settled(link, until_ms);
 }
 
 void link_close(struct link *link)
@@ -264,8 +284,8 @@ void link_close(struct link *link)
     pthread_mutex_lock(&link->lock);
     link->closing = true;
     pthread_cond_broadcast(&link->changed);
-    wait_until_settled_held(link);
     pthread_mutex_unlock(&link->lock);
+    let_settle(link);
     nng_close(link->socket); /* returns when every pipe has gone, and with it the last event */
 }
 

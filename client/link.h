@@ -57,7 +57,7 @@ MUST_USE struct probed_status link_look(struct link *link, uint64_t deadline_ms)
 MUST_USE struct probed_status link_wait(struct link *link, uint64_t deadline_ms, bool may_give_up);
 
 /* Closes the socket, which ends what is in progress on it, and sends the waiting home.  Once.  A first connection that
- * is just being made is waited for, for a tenth of a second at most: see link.c. */
+ * is just being made is waited for, for a second at most: see link.c. */
 void link_close(struct link *link);
 
 /* Frees what is left.  Nobody waits any more. */

@@ -131,14 +131,29 @@ static void wait_for_at_least(const size_t *count, size_t wanted)
     pthread_mutex_unlock(&heard.lock);
 }
 
-static void wait_for_more(const size_t *count, size_t more)
+static size_t count_of(const size_t *count)
 {
     size_t now;
 
     pthread_mutex_lock(&heard.lock);
     now = *count;
     pthread_mutex_unlock(&heard.lock);
-    wait_for_at_least(count, now + more);
+    return now;
+}
+
+static bool reason_has(const char *part)
+{
+    bool has;
+
+    pthread_mutex_lock(&heard.lock);
+    has = strstr(heard.last_reason, part) != NULL;
+    pthread_mutex_unlock(&heard.lock);
+    return has;
+}
+
+static void wait_for_more(const size_t *count, size_t more)
+{
+    wait_for_at_least(count, count_of(count) + more);
 }
 
 static void wait_for(const size_t *count, size_t wanted)
@@ -190,8 +205,8 @@ START_TEST(an_event_is_heard_with_all_that_is_in_it)
 {
     struct probed_subscriber *subscriber = subscribe();
 
-    ck_assert_uint_eq(heard.any_gap_count, 1); /* where listening begins */
-    ck_assert_uint_eq(heard.current_count, 1);
+    ck_assert_uint_eq(count_of(&heard.any_gap_count), 1); /* where listening begins */
+    ck_assert_uint_eq(count_of(&heard.current_count), 1);
     change(home, "key rotated");
     wait_for(&heard.event_count, 1);
     ck_assert_str_eq(heard.last_home, home);
@@ -251,7 +266,7 @@ START_TEST(an_event_that_comes_twice_is_told_once)
     change(home, "next");
     wait_for(&heard.event_count, 2);
     ck_assert_str_eq(heard.last_reason, "next");
-    ck_assert_uint_eq(heard.home_gap_count, 0);
+    ck_assert_uint_eq(count_of(&heard.home_gap_count), 0);
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -263,7 +278,7 @@ START_TEST(an_event_that_was_lost_is_noticed_by_the_heartbeats)
     change(home, "lost");
     wait_for(&heard.home_gap_count, 1);
     ck_assert_str_eq(heard.last_home, home);
-    ck_assert_uint_eq(heard.event_count, 0);
+    ck_assert_uint_eq(count_of(&heard.event_count), 0);
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -275,7 +290,7 @@ START_TEST(events_that_were_lost_are_noticed_by_the_next_one)
     change(home, "first");
     change(home, "skip-3");
     wait_for(&heard.event_count, 2);
-    ck_assert_uint_eq(heard.home_gap_count, 1);
+    ck_assert_uint_eq(count_of(&heard.home_gap_count), 1);
     ck_assert_uint_eq(heard.generation, 6);
     probed_subscriber_close(subscriber);
 }
@@ -298,7 +313,7 @@ START_TEST(silence_is_noticed_and_told_once_and_ends)
 
     change(home, "hush");
     wait_for(&heard.any_gap_count, 2);
-    ck_assert_ptr_nonnull(strstr(heard.last_reason, "no heartbeat for"));
+    ck_assert(reason_has("no heartbeat for"));
     wait_for(&heard.lost_count, 1);
     probed_subscriber_state(subscriber, &state);
     ck_assert(!state.current);
@@ -306,10 +321,10 @@ START_TEST(silence_is_noticed_and_told_once_and_ends)
     ck_assert_ptr_nonnull(strstr(state.reason, "no heartbeat for"));
     change(home, "still an event");
     wait_for(&heard.event_count, 1);
-    ck_assert_uint_eq(heard.any_gap_count, 2);
+    ck_assert_uint_eq(count_of(&heard.any_gap_count), 2);
     change(home, "speak");
     wait_for(&heard.current_count, 2);
-    ck_assert_uint_eq(heard.home_gap_count, 0);
+    ck_assert_uint_eq(count_of(&heard.home_gap_count), 0);
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -341,7 +356,7 @@ START_TEST(old_heartbeats_do_not_make_current)
     wait_for_more(&heard.beat_count, 10);
     probed_subscriber_state(subscriber, &state);
     ck_assert(!state.current);
-    ck_assert_uint_eq(heard.any_gap_count, 2);
+    ck_assert_uint_eq(count_of(&heard.any_gap_count), 2);
     change(home, "late-0");
     wait_for(&heard.current_count, 2);
     probed_subscriber_close(subscriber);
@@ -368,8 +383,8 @@ START_TEST(heartbeats_that_cannot_name_all_are_made_up_for_unnoticed)
     change(home, "heard");
     wait_for(&heard.event_count, 1);
     wait_for_more(&heard.beat_count, 20);
-    ck_assert_uint_eq(heard.any_gap_count, 1);
-    ck_assert_uint_eq(heard.lost_count, 0);
+    ck_assert_uint_eq(count_of(&heard.any_gap_count), 1);
+    ck_assert_uint_eq(count_of(&heard.lost_count), 0);
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -436,7 +451,7 @@ static void process_until(struct probed_subscriber *subscriber, const size_t *co
 {
     struct pollfd due = {.fd = probed_subscriber_fd(subscriber), .events = POLLIN};
 
-    while (*count < wanted) {
+    while (count_of(count) < wanted) {
         ck_assert_int_eq(poll(&due, 1, PATIENCE_MS), 1);
         ck_assert_int_eq(probed_subscriber_process(subscriber).code, PROBED_OK);
     }
@@ -463,7 +478,7 @@ START_TEST(an_event_loop_needs_no_thread)
     options.poll = true;
     subscriber = subscribe_as(&options);
     ck_assert_uint_eq(thread_count(), count);
-    ck_assert_uint_eq(heard.current_count, 1);
+    ck_assert_uint_eq(count_of(&heard.current_count), 1);
     change(home, "heard");
     process_until(subscriber, &heard.event_count, 1);
     change(home, "hush");
@@ -485,7 +500,7 @@ START_TEST(who_does_not_process_is_not_current_for_long)
     do
         probed_subscriber_state(subscriber, &state);
     while (state.current);
-    ck_assert_uint_eq(heard.lost_count, 0); /* nobody was told, and it is so all the same */
+    ck_assert_uint_eq(count_of(&heard.lost_count), 0); /* nobody was told, and it is so all the same */
     process_until(subscriber, &heard.lost_count, 1);
     process_until(subscriber, &heard.current_count, 2);
     probed_subscriber_close(subscriber);
@@ -507,7 +522,7 @@ START_TEST(a_new_epoch_is_noticed)
 
     change("", "");
     wait_for(&heard.any_gap_count, 2);
-    ck_assert_ptr_nonnull(strstr(heard.last_reason, "epoch"));
+    ck_assert(reason_has("epoch"));
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -519,7 +534,7 @@ START_TEST(what_cannot_be_read_is_a_gap)
     change(home, "junk");
     wait_for(&heard.event_count, 1);
     wait_for(&heard.any_gap_count, 2);
-    ck_assert_ptr_nonnull(strstr(heard.last_reason, "read"));
+    ck_assert(reason_has("read"));
     probed_subscriber_close(subscriber);
 }
 END_TEST
@@ -529,7 +544,7 @@ START_TEST(a_daemon_that_was_started_anew_is_found_and_noticed)
     struct probed_subscriber *subscriber = subscribe();
 
     for (size_t i = 0; i < 3; i++) {
-        size_t gap_count = heard.any_gap_count, event_count = heard.event_count;
+        size_t gap_count = count_of(&heard.any_gap_count), event_count = count_of(&heard.event_count);
         struct timespec until;
 
         child_end(daemon_pid, SIGKILL);
