@@ -58,17 +58,42 @@ static void look_at(struct news *news, struct outlet *outlet, const char *home)
         atomic_store(&outlet->looking, false);
 }
 
-/* Whether the outlet's peers may hear of this home; one that is undecided waits there. */
-static bool may_tell(struct news *news, struct outlet *outlet, const struct engine_news *item)
+/* Events that wait for a verdict: those of one home stay in order, whatever is decided in between. */
+static void judge_held(struct news *news, struct outlet *outlet)
 {
-    enum news_verdict verdict =
-        outlet->of_uid ? news->source.judge(news->context, outlet->uid, item->home) : NEWS_HEARD;
+    LIST_EACH_SAFE (node, &outlet->held) {
+        struct held_event *event = LIST_OWNER(node, struct held_event, node);
+        enum news_verdict verdict = NEWS_UNDECIDED;
 
-    if (verdict == NEWS_UNDECIDED) {
-        recent_note(&outlet->waiting, item->home, item->fence.generation, news->beat);
-        look_at(news, outlet, item->home);
+        if (!outlet_holds(outlet, event->home, node))
+            verdict = news->source.judge(news->context, outlet->uid, event->home);
+        if (verdict == NEWS_UNDECIDED)
+            look_at(news, outlet, event->home);
+        else
+            outlet_let_go(outlet, event, verdict == NEWS_HEARD, news->beat);
     }
-    return verdict == NEWS_HEARD;
+}
+
+/* Takes the message. */
+static void tell(struct news *news, struct outlet *outlet, const struct engine_news *item, nng_msg *message)
+{
+    enum news_verdict verdict = NEWS_HEARD;
+
+    if (outlet->of_uid) {
+        if (outlet_holds(outlet, item->home, NULL))
+            judge_held(news, outlet);
+        verdict = outlet_holds(outlet, item->home, NULL) ? NEWS_UNDECIDED
+                                                         : news->source.judge(news->context, outlet->uid, item->home);
+    }
+    if (verdict == NEWS_UNDECIDED) {
+        outlet_hold(outlet, message, item->home, item->fence.generation, news->beat);
+        look_at(news, outlet, item->home);
+    } else if (verdict == NEWS_HEARD) {
+        outlet_publish(outlet, message);
+        recent_note(&outlet->recent, item->home, item->fence.generation, news->beat);
+    } else {
+        nng_msg_free(message);
+    }
 }
 
 static void publish_event(struct news *news, struct engine_news *item)
@@ -86,31 +111,9 @@ static void publish_event(struct news *news, struct engine_news *item)
     event.cause = (Probed__V1__Cause)item->cause;
     event.reason = item->reason;
     event.at_ms = clock_wall_ms();
-    for (size_t i = 0; i < news->outlet_count; i++) {
-        struct outlet *outlet = &news->outlets[i];
-
-        if (!may_tell(news, outlet, item))
-            continue;
-        outlet_publish(outlet, topic, topic_size, &event.base);
-        recent_note(&outlet->recent, item->home, item->fence.generation, news->beat);
-    }
+    for (size_t i = 0; i < news->outlet_count; i++)
+        tell(news, &news->outlets[i], item, outlet_pack(topic, topic_size, &event.base));
     atomic_fetch_add(&news->event_count, 1);
-}
-
-/* Homes that waited for a verdict: those that are the uid's are named by the heartbeats from now on. */
-static void judge_waiting(struct news *news, struct outlet *outlet)
-{
-    LIST_EACH_SAFE (node, &outlet->waiting.homes) {
-        struct recent_home *home = LIST_OWNER(node, struct recent_home, node);
-        enum news_verdict verdict = news->source.judge(news->context, outlet->uid, home->path);
-
-        if (verdict == NEWS_HEARD)
-            recent_note(&outlet->recent, home->path, home->generation, news->beat);
-        if (verdict == NEWS_UNDECIDED)
-            look_at(news, outlet, home->path);
-        else
-            recent_forget(&outlet->waiting, home);
-    }
 }
 
 /* ---- heartbeats ---- */
@@ -141,17 +144,16 @@ static void publish_outlet_beat(struct news *news, struct outlet *outlet)
     Probed__V1__Heartbeat heartbeat = PROBED__V1__HEARTBEAT__INIT;
 
     if (outlet->of_uid)
-        judge_waiting(news, outlet);
+        judge_held(news, outlet);
     recent_age(&outlet->recent, news->beat);
     heartbeat.epoch = news->epoch;
     heartbeat.beat = news->beat;
     heartbeat.interval_ms = (uint32_t)(news->heartbeat_ns / NS_PER_MS);
     heartbeat.recent = news->head_pointers;
-    heartbeat.truncated = !gather_heads(news, outlet, &heartbeat) ||
-                          recent_is_missing_some(&outlet->recent, news->beat) ||
-                          recent_is_missing_some(&outlet->waiting, news->beat);
+    heartbeat.truncated =
+        !gather_heads(news, outlet, &heartbeat) || recent_is_missing_some(&outlet->recent, news->beat);
     heartbeat.sent_ns = clock_now_ns();
-    outlet_publish(outlet, TOPIC_BEAT, sizeof TOPIC_BEAT - 1, &heartbeat.base);
+    outlet_publish(outlet, outlet_pack(TOPIC_BEAT, sizeof TOPIC_BEAT - 1, &heartbeat.base));
 }
 
 static void publish_beat(struct news *news)
@@ -167,7 +169,7 @@ static void begin_epoch(struct news *news, uint64_t epoch)
 {
     for (size_t i = 0; i < news->outlet_count; i++) {
         recent_clear(&news->outlets[i].recent);
-        recent_clear(&news->outlets[i].waiting);
+        outlet_drop_held(&news->outlets[i]);
     }
     news->epoch = epoch;
     news->beat = 0;
@@ -218,7 +220,7 @@ static void run_publisher(void *context)
         stopping = news->stopping;
         lock_release(&news->lock);
         for (size_t i = 1; judge_again && i < news->outlet_count; i++)
-            judge_waiting(news, &news->outlets[i]);
+            judge_held(news, &news->outlets[i]);
     }
     publish_what_is_left(news);
 }

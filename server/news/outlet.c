@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <nng/protocol/pubsub0/pub.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -117,7 +118,6 @@ struct status outlet_open(struct outlet *outlet, const struct news_settings *set
                               .subscriber_count = subscriber_count};
     secret_random(&seed, sizeof seed);
     recent_init(&outlet->recent, &seed);
-    recent_init(&outlet->waiting, &seed);
     error = nng_pub0_open(&outlet->socket);
     if (error != 0)
         return status_make(STATUS_UNAVAILABLE, "cannot open an event socket: %s", nng_strerror(error));
@@ -139,26 +139,90 @@ void outlet_close(struct outlet *outlet)
 {
     nng_close(outlet->socket);
     recent_clear(&outlet->recent);
-    recent_clear(&outlet->waiting);
+    outlet_drop_held(outlet);
 }
 
 /* ---- publishing ---- */
 
-void outlet_publish(struct outlet *outlet, const char *topic, size_t topic_size, const ProtobufCMessage *message)
+static void say_lost(int error)
+{
+    log_write(LOG_WARN, "event lost", LOG_FIELDS(log_text("cause", nng_strerror(error))));
+}
+
+nng_msg *outlet_pack(const char *topic, size_t topic_size, const ProtobufCMessage *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     nng_msg *packet;
     int error = nng_msg_alloc(&packet, topic_size + size);
+    unsigned char *body;
 
-    if (error == 0) {
-        unsigned char *body = nng_msg_body(packet);
-
-        memcpy(body, topic, topic_size);
-        protobuf_c_message_pack(message, body + topic_size);
-        error = nng_sendmsg(outlet->socket, packet, NNG_FLAG_NONBLOCK);
-        if (error != 0)
-            nng_msg_free(packet);
+    if (error != 0) {
+        say_lost(error);
+        return NULL;
     }
-    if (error != 0)
-        log_write(LOG_WARN, "event lost", LOG_FIELDS(log_text("cause", nng_strerror(error))));
+    body = nng_msg_body(packet);
+    memcpy(body, topic, topic_size);
+    protobuf_c_message_pack(message, body + topic_size);
+    return packet;
+}
+
+void outlet_publish(struct outlet *outlet, nng_msg *message)
+{
+    int error;
+
+    if (message == NULL)
+        return;
+    error = nng_sendmsg(outlet->socket, message, NNG_FLAG_NONBLOCK);
+    if (error == 0)
+        return;
+    nng_msg_free(message);
+    say_lost(error);
+}
+
+/* ---- events that wait for a verdict ---- */
+
+void outlet_hold(struct outlet *outlet, nng_msg *message, const char *home, uint64_t generation, uint64_t beat)
+{
+    size_t size = strlen(home) + 1;
+    struct held_event *event = NULL;
+
+    if (message != NULL && outlet->held.count < HELD_EVENT_COUNT_MAX)
+        event = calloc(1, sizeof *event + size);
+    if (event == NULL) {
+        nng_msg_free(message);
+        recent_note_missing(&outlet->recent, beat);
+        return;
+    }
+    event->message = message;
+    event->generation = generation;
+    memcpy(event->home, home, size);
+    list_push_back(&outlet->held, &event->node);
+}
+
+bool outlet_holds(const struct outlet *outlet, const char *home, const struct list_node *end)
+{
+    for (struct list_node *node = outlet->held.first; node != end; node = node->next) {
+        if (strcmp(LIST_OWNER(node, struct held_event, node)->home, home) == 0)
+            return true;
+    }
+    return false;
+}
+
+void outlet_let_go(struct outlet *outlet, struct held_event *event, bool publish, uint64_t beat)
+{
+    list_remove(&event->node);
+    if (publish) {
+        outlet_publish(outlet, event->message);
+        recent_note(&outlet->recent, event->home, event->generation, beat);
+    } else {
+        nng_msg_free(event->message);
+    }
+    free(event);
+}
+
+void outlet_drop_held(struct outlet *outlet)
+{
+    LIST_EACH_SAFE (node, &outlet->held) {
+        outlet_let_go(outlet, LIST_OWNER(node, struct held_event, node), false, 0);
+    }
 }

@@ -4,8 +4,8 @@
  * first outlet carries everything and admits administrators; each further uid has one of its own, with the events and
  * the heartbeats of the homes that it may use alone.
  *
- * An event of a home of which it can't be told at once whether the uid may use it (a file system that is slow) is not
- * waited for: the home waits here, and is named by the heartbeats once that is decided.
+ * An event of a home of which it can't be told at once whether the uid may use it (a file system that is slow) holds up
+ * nothing but the further events of that home: it waits here until that is decided.
  *
  * Threads: the publisher's; admission runs on nng's.  Locks: none. */
 #ifndef SERVER_NEWS_OUTLET_H
@@ -19,6 +19,16 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdatomic.h>
 
+/* An event that waits for a verdict. */
+struct held_event {
+    struct list_node node; /* in outlet->held */
+    nng_msg *message;      /* owned */
+    uint64_t generation;
+    char home[];
+};
+
+enum { HELD_EVENT_COUNT_MAX = 256 };
+
 struct outlet {
     /* Fixed at open. */
     bool of_uid; /* else it carries everything */
@@ -29,11 +39,11 @@ struct outlet {
     void *context;
     atomic_uint_fast64_t *subscriber_count; /* lent */
 
-    atomic_bool looking; /* somebody finds out about a home in `waiting` */
+    atomic_bool looking; /* somebody finds out about a home in `held` */
 
     /* The publisher's own. */
-    struct recent recent;  /* what was told */
-    struct recent waiting; /* changed, and not known to be the uid's */
+    struct recent recent; /* what was told */
+    struct list held;     /* struct held_event, as they came */
 };
 
 /* Opens the socket and listens on news_settings' urls, or beside them for `uid`.  UNAVAILABLE, naming the URL; nothing
@@ -42,8 +52,22 @@ MUST_USE struct status outlet_open(struct outlet *outlet, const struct news_sett
                                    void *context, atomic_uint_fast64_t *subscriber_count);
 void outlet_close(struct outlet *outlet);
 
-/* Publishes topic and message.  What cannot be sent is lost, as any event may be: subscribers notice by the next
- * heartbeat. */
-void outlet_publish(struct outlet *outlet, const char *topic, size_t topic_size, const ProtobufCMessage *message);
+/* Topic and message in one; given.  NULL, and said in the log: no memory. */
+nng_msg *outlet_pack(const char *topic, size_t topic_size, const ProtobufCMessage *message);
+
+/* Publishes; takes the message, NULL is fine.  What cannot be sent is lost, as any event may be: subscribers notice by
+ * the next heartbeat. */
+void outlet_publish(struct outlet *outlet, nng_msg *message);
+
+/* Takes the message and holds it; when there is no room it is lost, and the heartbeats after `beat` say that they do
+ * not name all. */
+void outlet_hold(struct outlet *outlet, nng_msg *message, const char *home, uint64_t generation, uint64_t beat);
+
+/* Whether an event of this home waits, before `end` (NULL: at all). */
+bool outlet_holds(const struct outlet *outlet, const char *home, const struct list_node *end);
+
+/* Publishes an event that was held, or drops it. */
+void outlet_let_go(struct outlet *outlet, struct held_event *event, bool publish, uint64_t beat);
+void outlet_drop_held(struct outlet *outlet);
 
 #endif

@@ -9,19 +9,19 @@ void recent_init(struct recent *recent, const struct map_seed *seed)
     *recent = (struct recent){.seed = *seed};
 }
 
-void recent_clear(struct recent *recent)
-{
-    LIST_EACH_SAFE (node, &recent->homes) {
-        recent_forget(recent, LIST_OWNER(node, struct recent_home, node));
-    }
-    recent->missing_until = 0;
-}
-
-void recent_forget(struct recent *recent, struct recent_home *home)
+static void forget(struct recent *recent, struct recent_home *home)
 {
     HASH_DELETE(by_path, recent->table, home);
     list_remove(&home->node);
     free(home);
+}
+
+void recent_clear(struct recent *recent)
+{
+    LIST_EACH_SAFE (node, &recent->homes) {
+        forget(recent, LIST_OWNER(node, struct recent_home, node));
+    }
+    recent->missing_until = 0;
 }
 
 /* The home's record, made where there is none; NULL when memory is short. */
@@ -47,12 +47,18 @@ static struct recent_home *take_home(struct recent *recent, const char *path)
     return home;
 }
 
+void recent_note_missing(struct recent *recent, uint64_t beat)
+{
+    if (recent->missing_until < beat + LIMIT_BEAT_INTERVALS_RECENT)
+        recent->missing_until = beat + LIMIT_BEAT_INTERVALS_RECENT;
+}
+
 void recent_note(struct recent *recent, const char *path, uint64_t generation, uint64_t beat)
 {
     struct recent_home *home = take_home(recent, path);
 
     if (home == NULL) {
-        recent->missing_until = beat + LIMIT_BEAT_INTERVALS_RECENT;
+        recent_note_missing(recent, beat);
         return;
     }
     home->generation = generation;
@@ -61,9 +67,8 @@ void recent_note(struct recent *recent, const char *path, uint64_t generation, u
     if (recent->homes.count <= LIMIT_HEADS_PER_BEAT)
         return;
     home = LIST_OWNER(recent->homes.first, struct recent_home, node);
-    if (recent->missing_until < home->beat + LIMIT_BEAT_INTERVALS_RECENT)
-        recent->missing_until = home->beat + LIMIT_BEAT_INTERVALS_RECENT;
-    recent_forget(recent, home);
+    recent_note_missing(recent, home->beat);
+    forget(recent, home);
 }
 
 void recent_age(struct recent *recent, uint64_t beat)
@@ -73,7 +78,7 @@ void recent_age(struct recent *recent, uint64_t beat)
 
         if (home->beat + LIMIT_BEAT_INTERVALS_RECENT >= beat)
             return; /* those behind it are younger */
-        recent_forget(recent, home);
+        forget(recent, home);
     }
 }
 

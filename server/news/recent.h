@@ -39,8 +39,8 @@ void recent_clear(struct recent *recent);
 /* An event was published after heartbeat `beat`. */
 void recent_note(struct recent *recent, const char *path, uint64_t generation, uint64_t beat);
 
-/* Forgets one of them. */
-void recent_forget(struct recent *recent, struct recent_home *home);
+/* One was, of which nothing is remembered. */
+void recent_note_missing(struct recent *recent, uint64_t beat);
 
 /* Forgets those that `beat`, the next, need not name. */
 void recent_age(struct recent *recent, uint64_t beat);
