@@ -147,6 +147,7 @@ static nng_socket subscribe_at(const char *where, const char *topic)
     ck_assert_int_eq(nng_sub0_open(&socket), 0);
     ck_assert_int_eq(nng_socket_set(socket, NNG_OPT_SUB_SUBSCRIBE, topic, strlen(topic)), 0);
     ck_assert_int_eq(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, RECEIVE_MS), 0);
+    ck_assert_int_eq(nng_socket_set_int(socket, NNG_OPT_RECVBUF, 1024), 0);
     ck_assert_int_eq(nng_dial(socket, where, NULL, 0), 0);
     return socket;
 }
@@ -483,6 +484,42 @@ START_TEST(what_waited_is_published_once_somebody_has_looked)
 }
 END_TEST
 
+START_TEST(more_events_than_can_wait_are_lost_and_the_heartbeats_say_so)
+{
+    nng_socket socket = subscribe_at(own_url, "home:"), beats = subscribe_at(own_url, TOPIC_BEAT);
+    size_t truncated_count = 0;
+    bool truncated;
+
+    probed__v1__heartbeat__free_unpacked(receive_beat(beats), NULL);
+    lock_acquire(&source.lock);
+    source.verdict = NEWS_UNDECIDED;
+    for (uint64_t i = 0; i < LIMIT_HEADS_PER_BEAT + 1; i++) { /* one too many */
+        struct engine_news *item = &source.items[source.item_count++];
+
+        *item = (struct engine_news){.kind = ENGINE_NEWS_EVENT, .fence = {7, 2 + i}, .home = "/h/mine"};
+    }
+    lock_release(&source.lock);
+    news_wake(news);
+    do {
+        Probed__V1__Heartbeat *beat = receive_beat(beats);
+
+        truncated = beat->truncated;
+        truncated_count += truncated;
+        ck_assert_uint_eq(beat->n_recent, 0);
+        probed__v1__heartbeat__free_unpacked(beat, NULL);
+    } while (truncated || truncated_count == 0);
+    ck_assert_uint_eq(truncated_count, LIMIT_BEAT_INTERVALS_RECENT);
+    lock_acquire(&source.lock);
+    source.verdict = NEWS_HEARD;
+    lock_release(&source.lock);
+    news_looked(news, getuid());
+    for (uint64_t i = 0; i < LIMIT_HEADS_PER_BEAT; i++)
+        expect_event(socket, 2 + i);
+    nng_close(socket);
+    nng_close(beats);
+}
+END_TEST
+
 START_TEST(a_uid_socket_lies_beside_each_ipc_socket_once)
 {
     static const char *const urls[] = {"ipc:///run/a/news.sock", "tcp://127.0.0.1:7", "ipc:///run/a/more.sock",
@@ -538,6 +575,7 @@ int main(void)
     tcase_add_test(tcase, a_uid_hears_of_its_own_homes_alone);
     tcase_add_test(tcase, events_of_a_home_of_unknown_owner_wait_in_order_and_hold_up_nobody);
     tcase_add_test(tcase, what_waited_is_published_once_somebody_has_looked);
+    tcase_add_test(tcase, more_events_than_can_wait_are_lost_and_the_heartbeats_say_so);
     tcase_add_test(tcase, a_uid_socket_lies_beside_each_ipc_socket_once);
     tcase_add_test(tcase, events_of_a_home_come_in_order_under_its_topic_and_their_calls_are_answered);
     tcase_add_test(tcase, a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one);
