@@ -54,7 +54,7 @@ struct probed_subscriber {
     struct probed_subscriber_options options; /* its strings and lists are not kept */
     struct link link;
     struct probed_channel *channel; /* owned unless options.channel */
-    struct wanted *wanted;          /* owned */
+    struct wanted *wanted;          /* owned; in order of `given` */
     size_t wanted_count;
     int step_fd;  /* epoll: a step is due */
     int timer_fd; /* in step_fd, as are the next and nng's own */
@@ -381,6 +381,11 @@ static struct probed_status want_home(struct probed_subscriber *subscriber, cons
     return subscribe(subscriber, topic, topic_write(canonical, topic));
 }
 
+static int compare_wanted(const void *one, const void *other)
+{
+    return strcmp(((const struct wanted *)one)->given, ((const struct wanted *)other)->given);
+}
+
 static struct probed_status want(struct probed_subscriber *subscriber, const struct probed_subscriber_options *options)
 {
     struct probed_status status = subscribe(subscriber, TOPIC_BEAT, sizeof TOPIC_BEAT - 1);
@@ -394,6 +399,8 @@ static struct probed_status want(struct probed_subscriber *subscriber, const str
         return outcome_make(PROBED_RESOURCE_EXHAUSTED, "no memory for the homes to listen to");
     for (size_t i = 0; outcome_is_ok(&status) && i < options->home_count; i++)
         status = want_home(subscriber, options->homes[i]);
+    if (outcome_is_ok(&status))
+        qsort(subscriber->wanted, subscriber->wanted_count, sizeof subscriber->wanted[0], compare_wanted);
     return status;
 }
 
@@ -633,11 +640,13 @@ void probed_subscriber_state(struct probed_subscriber *subscriber, struct probed
 
 const char *subscriber_canonical(const struct probed_subscriber *subscriber, const char *home)
 {
-    for (size_t i = 0; i < subscriber->wanted_count; i++) {
-        if (strcmp(subscriber->wanted[i].given, home) == 0)
-            return subscriber->wanted[i].canonical;
-    }
-    return home;
+    struct wanted key = {.given = (char *)(uintptr_t)home};
+    const struct wanted *wanted =
+        subscriber->wanted_count == 0
+            ? NULL
+            : bsearch(&key, subscriber->wanted, subscriber->wanted_count, sizeof subscriber->wanted[0], compare_wanted);
+
+    return wanted != NULL ? wanted->canonical : home;
 }
 
 bool probed_subscriber_fence(struct probed_subscriber *subscriber, const char *home, struct probed_fence *fence_out)
