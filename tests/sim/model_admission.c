@@ -61,7 +61,7 @@ static bool home_may_be_refused(const struct model *model, const struct sim_call
     return count >= (for_share ? home_share(model) : model->settings.homes_max);
 }
 
-/* A call of this uid's was taken in: so the home is known, and it is this uid that made it known unless it was before. */
+/* A call of this uid's was taken in: so the home is known; it is this uid that made it known, unless it was before. */
 void model_home_met(struct model *model, unsigned home, uint32_t uid)
 {
     struct model_home *it = &model->homes[home];
@@ -120,7 +120,7 @@ static bool may_have_to_wait(const struct model *model, const struct model_home 
     return home->worker_counts[WORKER_IDLE] == 0 &&
            (model_live_count(home) >= model->settings.workers_per_home ||
             model_worker_total(&model->before) >= model->settings.workers_max ||
-            model->step.now_ns < home->paused_ns.most);
+            model->step.now_ns <= home->paused_ns.most); /* to the moment at which the engine is told the time */
 }
 
 /* Between which numbers the wait of one with so many ahead of it is predicted; 0: nothing is known. */

@@ -20,7 +20,7 @@ uint64_t model_room_count(const struct model *model, const struct model_home *ho
         if (flight->leased)
             continue;
         any |= long_enough;
-        if (node == home->flights.first || flight->waiting.previous == NULL)
+        if (flight->ahead || node == home->flights.first || flight->waiting.previous == NULL)
             all &= long_enough;
     }
     return settings->workers_per_home +
@@ -137,7 +137,7 @@ static void judge_end(struct model *model, const struct sim_worker *worker)
     }
     CLAIM(RULE_BOUNDS, worker->state == SIM_WORKER_IDLE, "worker %" PRIu64 " was ended in state %d", worker->id,
           worker->state);
-    /* Beside a caller who waits for a fresh one it may have been idle, and another home may need it more than the next. */
+    /* It may have been idle beside a caller who waits for a fresh one; another home may need it more than the next. */
     yields = model->view.counters[ENGINE_COUNTER_YIELDED] > model->before.counters[ENGINE_COUNTER_YIELDED] &&
              model_may_yield(model, worker);
     CLAIM(RULE_BOUNDS, idled_out || old || used_up || spare || makes_room || yields,
@@ -295,15 +295,15 @@ static void judge_reserves(const struct model *model)
           "%" PRIu64 " workers of %s, and nobody waits", model_live_count(home), home->path);
 }
 
-/* The arrival of whoever is first in turn; where some are run again, that may be one of two. */
+/* The arrival of whoever is first in turn; where some are run again, that may be any of them. */
 static uint64_t last_head_ns(const struct model_home *home)
 {
-    const struct list_node *heads[] = {home->ahead.first, home->queue.first};
-    uint64_t last_ns = 0;
+    uint64_t last_ns =
+        home->queue.count == 0 ? 0 : LIST_OWNER(home->queue.first, struct model_flight, waiting)->arrived_ns;
 
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-        if (heads[i] != NULL && LIST_OWNER(heads[i], struct model_flight, waiting)->arrived_ns > last_ns)
-            last_ns = LIST_OWNER(heads[i], struct model_flight, waiting)->arrived_ns;
+    LIST_EACH (node, &home->ahead)
+        if (LIST_OWNER(node, struct model_flight, waiting)->arrived_ns > last_ns)
+            last_ns = LIST_OWNER(node, struct model_flight, waiting)->arrived_ns;
     return last_ns;
 }
 

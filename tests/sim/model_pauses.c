@@ -32,7 +32,7 @@ bool model_is_paused(const struct model *model, unsigned home, bool certain)
     return model->step.now_ns < (certain ? paused_ns->least : paused_ns->most);
 }
 
-/* Long ago: what was counted then is forgotten, when the engine is told the time.  Of a single fault that is not said. */
+/* Long ago: what was counted is forgotten when the engine is told the time.  Of a single fault that is not said. */
 static void forget(const struct model *model, struct model_home *home)
 {
     uint64_t now_ns = model->step.now_ns;

@@ -1,9 +1,9 @@
 /* Whose turn it is when room under workers_max is scarce, in worlds where each home is one uid's.
  *
  * Each start is judged when its order comes out: no other uid that waits for room may have fewer live workers, nor as
- * many if it has waited since before the last start of this one; within a uid, homes without a worker go first, and none of them twice before
- * another that has waited all the while.  And each worker that comes back from a lease is given up to whoever must not
- * wait for it.
+ * many if it has waited since before the last start of this one; within a uid, homes without a worker go first, and
+ * none of them twice before another that has waited all the while.  And each worker that comes back from a lease is
+ * given up to whoever must not wait for it.
  *
  * In a crowded and calm world there is a bound in time as well, which knows nothing of turns: whoever asks for one
  * thing at a time is served after as many services as there are uids, and the ends and starts between them. */
@@ -81,8 +81,11 @@ static bool yields_to(struct model *model, const struct sim_worker *worker, cons
 
     if (model_unmet_count(model, other, certain) == 0)
         return false;
-    return theirs == ours ? is_needier(model_live_count(other), model_live_count(&model->homes[worker->home]))
-                          : is_needier(theirs->live_count, ours->live_count);
+    if (theirs != ours)
+        return is_needier(theirs->live_count, ours->live_count);
+    /* Of one uid's homes the next in turn is asked: surely one that has none, if there is any. */
+    return certain ? model_live_count(other) == 0
+                   : is_needier(model_live_count(other), model_live_count(&model->homes[worker->home]));
 }
 
 /* Whether giving it up, though its home has callers, is explained by somebody who waits for room. */

@@ -74,7 +74,7 @@ static NO_RETURN void play_until_noticed(struct story *story)
 
     for (story->seed = 1; story->seed <= options.count; story->seed++) {
         if (setjmp(*verdict_begin(TRACE_OFF)) != 0) {
-            snprintf(story->text, sizeof story->text, "%s", verdict_text());
+            snprintf(story->text, sizeof story->text, "%s: %s", verdict_rule_name(verdict_rule()), verdict_text());
             _exit(1);
         }
         world_run(story->seed, &knobs, &totals);

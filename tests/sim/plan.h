@@ -3,9 +3,9 @@
  * Everything is drawn once, before the first step.  Chances are in thousandths, times in nanoseconds.
  * In a calm world nothing fails and deadlines are far: whoever stays is served.
  *
- * In an owned world each home is one uid's alone, so that whose turn it is can be told from outside.  A crowded world is
- * owned, too: the last uid has most of the homes and calls for all of them without end, the others have one home each
- * and ask one thing at a time (crowd.c). */
+ * In an owned world each home is one uid's alone, so that whose turn it is can be told from outside.  A crowded world
+ * is owned, too: the last uid has most of the homes and calls for all of them without end, the others have one home
+ * each and ask one thing at a time (crowd.c). */
 #ifndef TESTS_SIM_PLAN_H
 #define TESTS_SIM_PLAN_H
 
