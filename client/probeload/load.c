@@ -249,6 +249,7 @@ static struct probed_status subscribe_all(struct load *load)
     for (size_t i = 0; status.code == PROBED_OK && i < plan->subscriber_count; i++) {
         struct subscriber *subscriber = &load->subscribers[i];
         struct probed_subscriber_options options = {.url = plan->events_url,
+                                                    .calls_url = plan->url,
                                                     .homes = plan->homes,
                                                     .home_count = plan->home_count,
                                                     .on_event = hear_event,

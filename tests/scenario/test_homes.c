@@ -590,12 +590,16 @@ static void open_hung(bool well, unsigned keep_s, const char *const *settings)
     daemon_start(server, &stage.scratch, settings);
 }
 
+/* So that it is the probe that starts the worker. */
+static const char *const no_starts_ahead[] = {"--pool-prewarm", "no", NULL};
+
 static void hung_setup(void)
 {
-    open_hung(false, 0, NULL);
+    open_hung(false, 0, no_starts_ahead);
 }
 
-static const char *const room_for_twenty[] = {"--pool-workers-max", "20", "--pool-workers-per-home", "1", NULL};
+static const char *const room_for_twenty[] = {
+    "--pool-workers-max", "20", "--pool-workers-per-home", "1", "--pool-prewarm", "no", NULL};
 
 static void hangs_later_setup(void)
 {
