@@ -126,7 +126,7 @@ static void forget_held(struct custody *custody, struct ward *ward) REQUIRES(cus
 }
 
 /* The end of a ward, once: whoever knows its channel keeps that until custody_end. */
-static void report_gone(struct custody *custody, uint64_t worker_id, const struct status *cause)
+static void report_gone(struct custody *custody, uint64_t worker_id, bool by_itself, const struct status *cause)
 {
     struct ward *ward;
     bool news;
@@ -143,7 +143,7 @@ static void report_gone(struct custody *custody, uint64_t worker_id, const struc
     }
     lock_release(&custody->lock);
     if (news)
-        custody->events.gone(custody->context, worker_id, cause);
+        custody->events.gone(custody->context, worker_id, by_itself, cause);
 }
 
 static void report_up(struct custody *custody, const struct report *report)
@@ -223,7 +223,7 @@ static uint64_t first_in(struct custody *custody, enum ward_state state)
 static void report_all_gone(struct custody *custody, enum ward_state state, const struct status *cause)
 {
     for (size_t count = count_in(custody, state); count > 0; count--)
-        report_gone(custody, first_in(custody, state), cause);
+        report_gone(custody, first_in(custody, state), false, cause);
 }
 
 /* ---- orders ---- */
@@ -309,7 +309,7 @@ static void refuse_start(struct custody *custody)
         cause = status_make(STATUS_UNAVAILABLE, "cannot start a worker: pipe: %s", strerror(error));
     else
         cause = status_make(STATUS_UNAVAILABLE, "the worker was ended before it was started");
-    report_gone(custody, worker_id, &cause);
+    report_gone(custody, worker_id, true, &cause);
     wake(custody);
 }
 
@@ -397,7 +397,7 @@ static void hear(struct custody *custody, const struct report *report)
         return;
     case REPORT_GONE:
         cause = status_make(STATUS_UNAVAILABLE, "%s", report->text);
-        report_gone(custody, report->worker_id, &cause);
+        report_gone(custody, report->worker_id, true, &cause);
         return;
     case REPORT_REFUSED:
         if (custody->state != CUSTODIAN_STARTING)
@@ -514,7 +514,7 @@ static size_t reap_orphans(struct custody *custody)
         if (ward->pid == 0)
             continue;
         if (orphan_is_gone(custody, ward->pid))
-            report_gone(custody, ward->worker_id, &custody->death);
+            report_gone(custody, ward->worker_id, false, &custody->death);
         else
             left++;
     }
@@ -551,7 +551,7 @@ static void settle_orphans(struct custody *custody)
         uint64_t worker_id = first_in(custody, WARD_ORPHANED);
 
         if (!relaunch(custody, worker_id))
-            report_gone(custody, worker_id, &custody->death);
+            report_gone(custody, worker_id, false, &custody->death);
     }
 }
 
@@ -827,7 +827,7 @@ void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd)
         struct status cause = status_make(STATUS_UNAVAILABLE, "cannot start a worker: no memory");
 
         close(home_fd);
-        custody->events.gone(custody->context, worker_id, &cause);
+        custody->events.gone(custody->context, worker_id, false, &cause);
         return;
     }
     wake(custody);

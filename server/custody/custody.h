@@ -32,8 +32,9 @@ struct custody_settings {
 struct custody_events {
     /* The worker runs (it was exec'd).  The descriptors stay custody's; they are open until custody_end. */
     void (*up)(void *context, uint64_t worker_id, int32_t pid, int request_fd, int answer_fd, uint64_t spawn_ns);
-    /* Reaped, or never started; exactly once per custody_launch.  The channel stays open until custody_end. */
-    void (*gone)(void *context, uint64_t worker_id, const struct status *cause);
+    /* Reaped, or never started; exactly once per custody_launch.  The channel stays open until custody_end.  by_itself:
+     * it ended, or could not be started, without a custodian's or the daemon's doing. */
+    void (*gone)(void *context, uint64_t worker_id, bool by_itself, const struct status *cause);
     /* A watched worker has bytes or end of file for nobody, unless its `turn` (of the latest custody_watch) is over:
      * that is for the engine to say, since a watch goes on during a lease.  At most once per custody_watch. */
     void (*spoke)(void *context, uint64_t worker_id, uint64_t turn);

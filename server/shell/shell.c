@@ -160,7 +160,7 @@ static void refuse(struct shell *shell, struct engine_call *call, const struct s
 
 /* ---- orders: one drainer at a time keeps them in order ---- */
 
-static void worker_gone(void *context, uint64_t worker_id, const struct status *cause)
+static void worker_gone(void *context, uint64_t worker_id, bool by_itself, const struct status *cause)
 {
     struct shell *shell = context;
     struct actions actions = ACTIONS_EMPTY;
@@ -168,7 +168,8 @@ static void worker_gone(void *context, uint64_t worker_id, const struct status *
 
     work_worker_gone(shell->work, worker_id); /* first: behind the last step there may be no work any more */
     now_ns = enter(shell);
-    engine_worker_gone(shell->engine, now_ns, worker_id, ENGINE_BLAME_WORKER, cause, &actions);
+    engine_worker_gone(shell->engine, now_ns, worker_id, by_itself ? ENGINE_BLAME_WORKER : ENGINE_BLAME_CUSTODIAN,
+                       cause, &actions);
     leave(shell, &actions);
 }
 
@@ -183,7 +184,7 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     struct status observed;
 
     if (!status_is_ok(status)) {
-        worker_gone(shell, ticket.id, status);
+        worker_gone(shell, ticket.id, true, status);
         return;
     }
     now_ns = enter(shell);
@@ -191,7 +192,7 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     if (observe_held(shell, now_ns, place, &actions, &observed) == NULL) {
         leave(shell, &actions);
         close(home_fd);
-        worker_gone(shell, ticket.id, &observed);
+        worker_gone(shell, ticket.id, false, &observed);
         return;
     }
     taken = engine_worker_pinned(shell->engine, now_ns, ticket.id, home_fd, &actions);
@@ -209,7 +210,7 @@ static void carry_out_order(struct shell *shell, const struct engine_order *orde
         status = homes_pin(shell->homes, home, order->uid, worker_pinned, shell,
                            (struct homes_ticket){.id = order->worker_id});
         if (!status_is_ok(&status))
-            worker_gone(shell, order->worker_id, &status);
+            worker_gone(shell, order->worker_id, true, &status);
         break;
     case ENGINE_ORDER_LAUNCH:
         custody_launch(shell->custody, order->worker_id, order->home_fd);

@@ -58,6 +58,7 @@ struct heard {
     uint64_t turn; /* told with the last `spoke` */
     int32_t pid;
     int request_fd, answer_fd;
+    bool by_itself;
     struct status cause;
 };
 
@@ -81,12 +82,13 @@ static void on_up(void *context, uint64_t worker_id, int32_t pid, int request_fd
     lock_release(&lock);
 }
 
-static void on_gone(void *context, uint64_t worker_id, const struct status *cause)
+static void on_gone(void *context, uint64_t worker_id, bool by_itself, const struct status *cause)
 {
     (void)context;
     lock_acquire(&lock);
     heard[worker_id].event_count++;
     heard[worker_id].gone_count++;
+    heard[worker_id].by_itself = by_itself;
     heard[worker_id].cause = *cause;
     condition_broadcast(&changed);
     lock_release(&lock);
@@ -646,6 +648,7 @@ START_TEST(a_worker_that_exits_at_once_is_gone_with_its_status)
     ck_assert_int_eq(worker.up_count, 1);
     ck_assert_str_eq(worker.cause.message, "the worker exited with status 3");
     ck_assert_int_eq((int)worker.cause.code, STATUS_UNAVAILABLE);
+    ck_assert(worker.by_itself);
 }
 END_TEST
 
@@ -975,8 +978,12 @@ START_TEST(when_the_custodian_is_killed_all_workers_are_gone_and_another_works)
     }
     ck_assert_int_eq(kill(first, SIGKILL), 0);
     launch(9); /* queued, or sent and lost: told in either case */
-    for (uint64_t id = 1; id <= 8; id++)
-        ck_assert_str_eq(await_gone(id).cause.message, "the custodian was killed by signal 9 (Killed)");
+    for (uint64_t id = 1; id <= 8; id++) {
+        struct heard worker = await_gone(id);
+
+        ck_assert_str_eq(worker.cause.message, "the custodian was killed by signal 9 (Killed)");
+        ck_assert(!worker.by_itself);
+    }
     launch(10);
     ck_assert_int_ne(getpgid(await_up(10).pid), -1);
     ck_assert_int_ne(custody_custodian_pid(custody), first);
