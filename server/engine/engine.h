@@ -368,15 +368,6 @@ size_t engine_look_homes(const struct engine *engine, uint64_t now_ns, const cha
 size_t engine_look_workers(const struct engine *engine, uint64_t now_ns, const char *home, uint64_t after_id,
                            struct engine_worker_view *views, size_t view_count_max, bool *more_out);
 
-struct engine_head {
-    char home[LIMIT_HOME_SIZE_MAX + 1];
-    uint64_t generation;
-};
-
-/* Homes whose generation moved at `since_ns` or later, latest first. */
-size_t engine_look_heads(const struct engine *engine, uint64_t since_ns, struct engine_head *heads,
-                         size_t head_count_max, bool *more_out);
-
 uint64_t engine_epoch(const struct engine *engine);
 
 #endif

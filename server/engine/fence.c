@@ -130,7 +130,7 @@ void fence_home(struct engine *engine, uint64_t now_ns, struct engine_call *call
 {
     struct household *household = home->household;
 
-    home_advance(engine, home, now_ns);
+    home_advance(engine, home);
     engine_count(engine, ENGINE_COUNTER_INVALIDATIONS);
     call->home = home;
     call->older_than = engine->pool.workers_born + 1;

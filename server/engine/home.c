@@ -176,11 +176,10 @@ struct fence home_fence(const struct engine *engine, const struct home *home)
     return (struct fence){engine->epoch, at_first ? 1 : home->generation};
 }
 
-void home_advance(struct engine *engine, struct home *home, uint64_t now_ns)
+void home_advance(struct engine *engine, struct home *home)
 {
     INVARIANT(!is_behind(engine, home));
     home->generation += MUTANT(GENERATION_SKIPPED) ? 2 : 1;
-    home->moved_ns = now_ns;
     list_remove(&home->node); /* also where it is on the list already: the latest is the last */
     home_settle(engine, home);
 }

@@ -7,7 +7,7 @@
  * 1 and is told so when it is next used (home_catch_up).
  *
  * A home is on one of these at most:
- *   moved   its generation is above 1; latest at the end, those of an older epoch at the beginning
+ *   moved   its generation is above 1; those of an older epoch at the beginning
  *   idle    it stands at 1 and nothing is known of it besides: the first to be forgotten when homes_max, or its
  *           tenant's share of it, is reached; on its tenant's list of such homes, too */
 #ifndef SERVER_ENGINE_HOME_H
@@ -29,7 +29,6 @@ struct home {
     struct list_node node;      /* of homes.moved or homes.idle */
     struct list_node in_tenant; /* of tenant.idle_homes */
     struct tenant *tenant;      /* a hold: it made this known */
-    uint64_t moved_ns;          /* when it became its generation */
 
     struct household *household; /* owned; NULL: not in use */
     uint64_t epoch;              /* other than the engine's: it stands at generation 1 */
@@ -89,7 +88,7 @@ void home_forget(struct engine *engine, struct home *home);
 struct fence home_fence(const struct engine *engine, const struct home *home);
 
 /* One generation on. */
-void home_advance(struct engine *engine, struct home *home, uint64_t now_ns);
+void home_advance(struct engine *engine, struct home *home);
 
 /* An event that names it is in the outbox, and is out. */
 void home_hold(struct home *home);

@@ -139,27 +139,6 @@ size_t engine_look_homes(const struct engine *engine, uint64_t now_ns, const cha
     return count;
 }
 
-size_t engine_look_heads(const struct engine *engine, uint64_t since_ns, struct engine_head *heads,
-                         size_t head_count_max, bool *more_out)
-{
-    size_t count = 0;
-
-    *more_out = false;
-    for (const struct list_node *node = engine->homes.moved.last; node != NULL; node = node->previous) {
-        const struct home *home = LIST_OWNER(node, struct home, node);
-
-        if (home->epoch != engine->epoch || home->moved_ns < since_ns)
-            break;
-        *more_out = count == head_count_max;
-        if (*more_out)
-            break;
-        copy_path(heads[count].home, home);
-        heads[count].generation = home->generation;
-        count++;
-    }
-    return count;
-}
-
 /* ---- workers ---- */
 
 static void look_at_worker(const struct worker *worker, uint64_t now_ns, struct engine_worker_view *view)

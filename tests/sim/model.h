@@ -115,7 +115,6 @@ struct model_home {
     char path[MODEL_PATH_SIZE];
     enum home_known known;
     uint64_t generation;
-    uint64_t moved_ns;                         /* 0: not within this epoch */
     uint64_t covered[PLAN_PROVIDER_COUNT_MAX]; /* nothing below this generation is good */
     struct list flights, ahead, queue;
     struct list_node waiting; /* on the model's `waiting` while somebody waits */

@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AUDIT_HOMES = 32, AUDIT_WORKERS = 32, AUDIT_HEADS = PLAN_HOME_COUNT_MAX };
+enum { AUDIT_HOMES = 32, AUDIT_WORKERS = 32 };
 
 /* Too large for a stack, and needed one at a time. */
 static struct engine_home_view home_views[AUDIT_HOMES];
 static struct engine_worker_view worker_views[AUDIT_WORKERS];
-static struct engine_head heads[AUDIT_HEADS];
 
 static uint64_t oldest_wait_ns(const struct model *model, const struct model_home *home)
 {
@@ -169,28 +168,6 @@ static void audit_workers_of_first(const struct model *model)
           "%zu workers of %s are shown, not %" PRIu64, count, home->path, due_count);
 }
 
-/* What a heartbeat will name: every home that moved since, at its generation. */
-static void audit_heads(const struct model *model)
-{
-    uint64_t since_ns = model->step.now_ns - model->step.now_ns / 4;
-    uint64_t moved_count = 0;
-    bool more = false;
-    size_t count = engine_look_heads(model->engine, since_ns, heads, AUDIT_HEADS, &more);
-
-    for (size_t i = 0; i < count; i++) {
-        unsigned number = model_home_number(model, heads[i].home);
-
-        CLAIM(RULE_NEWS, number != CAST_ALL, "a heartbeat would name %s", heads[i].home);
-        CLAIM(RULE_NEWS, heads[i].generation == model->homes[number].generation,
-              "a heartbeat would name %s at %" PRIu64 ", it is at %" PRIu64, heads[i].home, heads[i].generation,
-              model->homes[number].generation);
-    }
-    for (unsigned home = 0; home < model->plan->home_count; home++)
-        moved_count += model->homes[home].moved_ns != 0 && model->homes[home].moved_ns >= since_ns;
-    CLAIM(RULE_NEWS, count >= moved_count || more, "a heartbeat would name %zu homes of %" PRIu64 " that moved", count,
-          moved_count);
-}
-
 void model_audit(struct model *model)
 {
     uint64_t certain_count = 0;
@@ -205,7 +182,6 @@ void model_audit(struct model *model)
     audit_homes(model);
     audit_workers(model);
     audit_workers_of_first(model);
-    audit_heads(model);
     CLAIM(RULE_COUNTERS, engine_epoch(model->engine) == model->epoch, "another epoch than seen");
 }
 

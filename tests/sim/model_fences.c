@@ -62,7 +62,6 @@ static void invalidate_all(struct model *model, struct sim_call *call)
         struct model_home *home = &model->homes[number];
 
         home->generation = 1;
-        home->moved_ns = 0;
         home->service_doubted = true;
         if (home->known == HOME_KNOWN)
             home->known = HOME_MAYBE;
@@ -98,7 +97,6 @@ void model_invalidated(struct model *model, struct sim_call *call)
         model_home_met(model, call->home, call->uid);
         home->generation++;
         model->counted[ENGINE_COUNTER_INVALIDATIONS]++;
-        home->moved_ns = model->step.now_ns;
         home->known = HOME_KNOWN;
         invalidate_home(model, call->home, call->provider);
         call->decided = model_fence(model, call->home);

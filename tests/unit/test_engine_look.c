@@ -8,7 +8,6 @@ enum { VIEW_COUNT = 16 };
 
 static struct engine_home_view homes[VIEW_COUNT];
 static struct engine_worker_view workers[VIEW_COUNT];
-static struct engine_head heads[VIEW_COUNT];
 
 START_TEST(homes_are_shown_by_path_page_by_page)
 {
@@ -133,35 +132,6 @@ START_TEST(workers_are_shown_of_one_home_behind_an_id_as_many_as_fit)
 }
 END_TEST
 
-START_TEST(heads_are_the_homes_that_moved_lately_latest_first)
-{
-    struct driver *driver = driver_create(&driver_settings);
-    bool more;
-
-    driver_invalidate(driver, (struct void_order){.home = "/h/1"});
-    driver_wait(driver, NS_PER_S);
-    driver_invalidate(driver, (struct void_order){.home = "/h/2"});
-    driver_invalidate(driver, (struct void_order){.home = "/h/3"});
-    driver_wait(driver, NS_PER_S);
-    driver_invalidate(driver, (struct void_order){.home = "/h/2"});
-    ck_assert_uint_eq(engine_look_heads(driver->engine, 0, heads, VIEW_COUNT, &more), 3);
-    ck_assert(!more);
-    ck_assert_str_eq(heads[0].home, "/h/2");
-    ck_assert_uint_eq(heads[0].generation, 3);
-    ck_assert_str_eq(heads[1].home, "/h/3");
-    ck_assert_str_eq(heads[2].home, "/h/1");
-    ck_assert_uint_eq(engine_look_heads(driver->engine, 2 * NS_PER_S, heads, VIEW_COUNT, &more), 2);
-    ck_assert_uint_eq(engine_look_heads(driver->engine, 0, heads, 2, &more), 2);
-    ck_assert(more);
-    driver_invalidate(driver, (struct void_order){.new_epoch = 7});
-    ck_assert_uint_eq(engine_look_heads(driver->engine, 0, heads, VIEW_COUNT, &more), 0);
-    driver_invalidate(driver, (struct void_order){.home = "/h/1"});
-    ck_assert_uint_eq(engine_look_heads(driver->engine, 0, heads, VIEW_COUNT, &more), 1);
-    ck_assert_uint_eq(heads[0].generation, 2);
-    driver_destroy(driver);
-}
-END_TEST
-
 START_TEST(every_counter_has_a_name_of_its_own)
 {
     for (int one = 0; one < ENGINE_COUNTER_COUNT; one++) {
@@ -183,7 +153,6 @@ static Suite *make_suite(void)
     tcase_add_test(tests, workers_are_shown_by_id_with_what_they_ask);
     tcase_add_test(tests, a_draining_worker_is_shown_with_the_lease_that_nobody_hears);
     tcase_add_test(tests, workers_are_shown_of_one_home_behind_an_id_as_many_as_fit);
-    tcase_add_test(tests, heads_are_the_homes_that_moved_lately_latest_first);
     tcase_add_test(tests, every_counter_has_a_name_of_its_own);
     suite_add_tcase(suite, tests);
     return suite;
