@@ -48,6 +48,7 @@ struct household {
     uint64_t answer_bytes;     /* what the answers take */
     struct list waiting;       /* flights, first come first served */
     struct list waiting_fresh; /* flights whose worker died unanswered: for a worker that is being started */
+    struct list_node in_fresh; /* of pool.fresh while somebody waits for one */
     struct list workers;       /* all, oldest first */
     struct list in_state[WORKER_STATE_COUNT];
     struct list quiescing; /* Invalidate calls that wait for older workers to be gone, oldest first */

@@ -167,6 +167,10 @@ static void recount(struct engine *engine, uint64_t now_ns, struct household *ho
     pool->idle_kept += idle_kept - household->idle_kept;
     household->queued = queued;
     household->idle_kept = idle_kept;
+    if (household->waiting_fresh.count == 0)
+        list_remove(&household->in_fresh);
+    else if (household->in_fresh.list == NULL)
+        list_push_back(&pool->fresh, &household->in_fresh);
     tenant_line_up(engine, wanted == 0 ? NULL : last_to_wait(household)->tenant, household, wanted);
     set_due(engine, now_ns, household);
 }
@@ -535,6 +539,17 @@ static void start_ahead(struct engine *engine, uint64_t now_ns, struct household
     }
 }
 
+/* The room that a home waited for may have gone to others: it is looked at again. */
+static void look_at_fresh(struct engine *engine, uint64_t now_ns)
+{
+    LIST_EACH (node, &engine->pool.fresh) {
+        struct household *household = LIST_OWNER(node, struct household, in_fresh);
+
+        if (!fresh_worker_comes(engine, now_ns, household))
+            household_touch(engine, household);
+    }
+}
+
 void pool_start(struct engine *engine, uint64_t now_ns)
 {
     struct pool *pool = &engine->pool;
@@ -545,6 +560,7 @@ void pool_start(struct engine *engine, uint64_t now_ns)
     while (has_room(engine) && pool->ahead.count > 0)
         start_ahead(engine, now_ns, LIST_OWNER(pool->ahead.first, struct household, in_ahead));
     make_room(engine, now_ns);
+    look_at_fresh(engine, now_ns);
 }
 
 void pool_start_ahead(struct engine *engine, struct household *household, struct tenant *tenant)

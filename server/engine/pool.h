@@ -29,6 +29,7 @@ struct pool {
     uint64_t leaving_count; /* ENDING, with a process: their places are as good as free */
 
     struct list ahead;  /* households that want a start for nobody yet */
+    struct list fresh;  /* households where a flight waits for a worker that is being started */
     uint64_t wanted;    /* starts for those who wait, of all households */
     uint64_t queued;    /* flights that wait without a start under way */
     uint64_t idle_kept; /* idle workers of homes where somebody waits for a fresh one: not expendable */
