@@ -212,7 +212,7 @@ START_TEST(a_change_is_heard_within_two_milliseconds)
         printf("from the call to the function: p50 %.3f ms, p99 %.3f ms\n", (double)times[COUNT / 2] / 1e6,
                (double)p99_ns / 1e6);
     }
-    ck_assert(p99_ns < HEARD_MS_MAX * NS_PER_MS || !patience_time_counts());
+    ck_assert(p99_ns < HEARD_MS_MAX * NS_PER_MS || !patience_time_counts() || !patience_soaks());
     probed_subscriber_close(subscriber);
 }
 END_TEST
