@@ -270,7 +270,7 @@ static void take(struct exchange *exchange, nng_msg *message, uint64_t arrived_n
     exchange->service = NULL;
     exchange->method = NULL;
     exchange->request_id[0] = '\0';
-    memset(&exchange->call.aboard, 0, sizeof exchange->call.aboard);
+    memset(&exchange->call.engine, 0, sizeof exchange->call.engine);
     status = verdict == VERDICT_SERVE ? serve(exchange, message) : refusal(edge, verdict, exchange->call.uid);
     if (!status_is_ok(&status))
         reply(&exchange->call, &status, no_payload);

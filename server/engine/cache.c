@@ -404,7 +404,7 @@ bool cache_stands_in(struct engine *engine, uint64_t now_ns, struct entry *entry
         (call->probe.at_least.epoch != 0 && call->probe.at_least.epoch != engine->epoch))
         return false;
     good = find_good(engine, now_ns, entry, call);
-    if (good == NULL)
+    if (good == NULL || !home_is_for(entry->household->home, &call->probe.directory))
         return false;
     use(engine, entry);
     call->result = (struct engine_result){

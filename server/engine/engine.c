@@ -168,6 +168,7 @@ static struct status start_flight(struct engine *engine, uint64_t now_ns, struct
 
     if (!status_is_ok(&status))
         return status;
+    home->directory = call->probe.directory; /* the first to say; else it is the same */
     household = household_obtain(engine, home);
     if (household == NULL)
         goto undo_home;

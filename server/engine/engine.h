@@ -74,6 +74,12 @@ struct fence {
     uint64_t generation; /* 1 and up */
 };
 
+/* Which directory a home's path leads to, in the words of whoever resolved it: equal words, the same directory.  All 0:
+ * not said. */
+struct engine_directory {
+    uint64_t words[4];
+};
+
 enum engine_call_kind { ENGINE_CALL_PROBE, ENGINE_CALL_INVALIDATE, ENGINE_CALL_SYNC };
 
 /* As probed.v1.Origin, number for number. */
@@ -122,9 +128,10 @@ struct engine_call {
             struct secret *api_key; /* the call's own count, or NULL; the engine shares it when it needs it longer */
             struct fingerprint fingerprint;
             bool refresh;
-            bool accept_stale;     /* rather the last good answer than an error */
-            uint64_t age_ns_max;   /* 0: the TTL */
-            struct fence at_least; /* epoch 0: none */
+            bool accept_stale;                 /* rather the last good answer than an error */
+            uint64_t age_ns_max;               /* 0: the TTL */
+            struct fence at_least;             /* epoch 0: none */
+            struct engine_directory directory; /* that its client was let in for: it is told of no other */
         } probe;
         struct {
             bool quiesced;   /* else FENCED */
@@ -265,6 +272,10 @@ void engine_probe_arrived(struct engine *engine, uint64_t now_ns, struct engine_
                           struct actions *actions);
 void engine_invalidate_arrived(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *home,
                                uint64_t new_epoch, struct actions *actions);
+/* A home's path may come to lead to another directory.  Whether it does now, by what was last said: then whoever asks
+ * has an invalidation of the home arrive first, and says so with engine_home_becomes. */
+bool engine_home_is_other(const struct engine *engine, const char *home, const struct engine_directory *directory);
+void engine_home_becomes(struct engine *engine, const char *home, const struct engine_directory *directory);
 void engine_sync_arrived(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *home,
                          struct actions *actions);
 

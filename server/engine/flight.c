@@ -193,6 +193,8 @@ void flight_lands(struct engine *engine, uint64_t now_ns, struct flight *flight,
         [ORIGIN_JOINED] = ENGINE_COUNTER_ANSWERED_JOINED,
     };
     enum origin origin_of_lease = flight->worker->lease.spawn_ns > 0 ? ORIGIN_COLD : ORIGIN_WARM;
+    const struct status elsewhere =
+        status_make(STATUS_ABORTED, "home leads to another directory than when it was asked for");
 
     uint64_t fresh_ns;
 
@@ -203,6 +205,10 @@ void flight_lands(struct engine *engine, uint64_t now_ns, struct flight *flight,
         enum origin origin = call == flight->leader ? origin_of_lease : ORIGIN_JOINED;
 
         disembark(engine, call);
+        if (!home_is_for(flight->entry->household->home, &call->probe.directory)) {
+            call_fail_probe(engine, now_ns, flight->entry, call, &elsewhere, actions);
+            continue;
+        }
         cache_hand_out(engine, now_ns, flight->entry, answer, fresh_ns, origin, call);
         engine_count(engine, counters[origin]);
         call_give_back(call, actions);

@@ -184,6 +184,32 @@ void home_advance(struct engine *engine, struct home *home)
     home_settle(engine, home);
 }
 
+static bool is_same(const struct engine_directory *one, const struct engine_directory *other)
+{
+    return memcmp(one->words, other->words, sizeof one->words) == 0;
+}
+
+bool home_is_for(const struct home *home, const struct engine_directory *directory)
+{
+    return is_same(&home->directory, directory);
+}
+
+bool engine_home_is_other(const struct engine *engine, const char *path, const struct engine_directory *directory)
+{
+    static const struct engine_directory not_said;
+    const struct home *home = home_look(engine, path);
+
+    return home != NULL && !is_same(&home->directory, &not_said) && !is_same(&home->directory, directory);
+}
+
+void engine_home_becomes(struct engine *engine, const char *path, const struct engine_directory *directory)
+{
+    struct home *home = home_find(engine, path);
+
+    if (home != NULL)
+        home->directory = *directory;
+}
+
 void home_hold(struct home *home)
 {
     home->news_count++;

@@ -26,9 +26,10 @@ enum { HOME_SHARES = 16 }; /* a tenant may have made one of so many known */
 
 /* What a look-up looks at stands together behind the rest, so that it is in few lines of the CPU's cache. */
 struct home {
-    struct list_node node;      /* of homes.moved or homes.idle */
-    struct list_node in_tenant; /* of tenant.idle_homes */
-    struct tenant *tenant;      /* a hold: it made this known */
+    struct list_node node;             /* of homes.moved or homes.idle */
+    struct list_node in_tenant;        /* of tenant.idle_homes */
+    struct tenant *tenant;             /* a hold: it made this known */
+    struct engine_directory directory; /* that it is */
 
     struct household *household; /* owned; NULL: not in use */
     uint64_t epoch;              /* other than the engine's: it stands at generation 1 */
@@ -87,6 +88,9 @@ void home_forget(struct engine *engine, struct home *home);
 
 /* Where it stands; an unknown home (NULL) at generation 1. */
 struct fence home_fence(const struct engine *engine, const struct home *home);
+
+/* Whether a call that was let in for this directory may be told of the home. */
+bool home_is_for(const struct home *home, const struct engine_directory *directory);
 
 /* One generation on. */
 void home_advance(struct engine *engine, struct home *home);

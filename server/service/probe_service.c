@@ -52,7 +52,7 @@ static void take_call(const struct rpc_call *call, struct engine_call *engine, e
 static struct status take_probe(const struct service *service, struct rpc_call *call,
                                 const Probed__V1__ProbeRequest *request)
 {
-    struct engine_call *engine = &call->aboard.engine;
+    struct engine_call *engine = &call->engine;
     size_t key_size = strlen(request->api_key);
     struct status status;
 
@@ -82,7 +82,7 @@ static struct status take_probe(const struct service *service, struct rpc_call *
 
 static struct status take_invalidate(struct rpc_call *call, const Probed__V1__InvalidateRequest *request)
 {
-    struct engine_call *engine = &call->aboard.engine;
+    struct engine_call *engine = &call->engine;
     size_t reason_size = strlen(request->reason);
     struct status status;
 
@@ -106,9 +106,9 @@ static struct status take_invalidate(struct rpc_call *call, const Probed__V1__In
 /* The call is over without the engine. */
 static void fail(struct rpc_call *call, const struct status *status)
 {
-    if (call->aboard.engine.kind == ENGINE_CALL_PROBE) {
-        secret_release(call->aboard.engine.probe.api_key);
-        call->aboard.engine.probe.api_key = NULL;
+    if (call->engine.kind == ENGINE_CALL_PROBE) {
+        secret_release(call->engine.probe.api_key);
+        call->engine.probe.api_key = NULL;
     }
     rpc_call_fail(call, status);
 }
@@ -117,7 +117,7 @@ static void fail(struct rpc_call *call, const struct status *status)
 static void decide(struct service *service, struct rpc_call *call, const struct status *resolved,
                    const struct home_place *place)
 {
-    struct engine_call *engine = &call->aboard.engine;
+    struct engine_call *engine = &call->engine;
 
     /* A known home may be invalidated though its directory is gone. */
     if (engine->kind == ENGINE_CALL_INVALIDATE && resolved->code == STATUS_NOT_FOUND && place->missing) {
@@ -128,13 +128,13 @@ static void decide(struct service *service, struct rpc_call *call, const struct 
     }
     switch (engine->kind) {
     case ENGINE_CALL_PROBE:
-        shell_probe(service->shell, &call->aboard, place);
+        shell_probe(service->shell, engine, place);
         break;
     case ENGINE_CALL_INVALIDATE:
         shell_invalidate(service->shell, engine, place->canonical);
         break;
     case ENGINE_CALL_SYNC:
-        shell_sync(service->shell, &call->aboard, place);
+        shell_sync(service->shell, engine, place);
         break;
     }
 }
@@ -146,7 +146,7 @@ static void resolved_later(void *context, struct homes_ticket ticket, const stru
     struct service *service = context;
     struct rpc_call *call = ticket.object;
 
-    if (shell_call_unparked(service->shell, &call->aboard.engine, ticket.id))
+    if (shell_call_unparked(service->shell, &call->engine, ticket.id))
         decide(service, call, status, place);
 }
 
@@ -161,9 +161,9 @@ static void resolve(struct service *service, struct rpc_call *call, const char *
         decide(service, call, &status, &place);
         return;
     }
-    shell_call_parked(service->shell, &call->aboard.engine); /* from here on the call may end at any time */
+    shell_call_parked(service->shell, &call->engine); /* from here on the call may end at any time */
     status = homes_resolve_later(service->homes, home, uid, resolved_later, service, ticket);
-    if (!status_is_ok(&status) && shell_call_unparked(service->shell, &call->aboard.engine, ticket.id))
+    if (!status_is_ok(&status) && shell_call_unparked(service->shell, &call->engine, ticket.id))
         fail(call, &status);
 }
 
@@ -195,7 +195,7 @@ static void probe_service_invalidate(Probed__V1__ProbeService_Service *table,
     if (!status_is_ok(&status))
         fail(call, &status);
     else if (request->home[0] == '\0')
-        shell_invalidate(service->shell, &call->aboard.engine, NULL);
+        shell_invalidate(service->shell, &call->engine, NULL);
     else
         resolve(service, call, request->home);
 }
@@ -207,7 +207,7 @@ static void probe_service_sync(Probed__V1__ProbeService_Service *table, const Pr
     struct rpc_call *call = closure_data;
 
     (void)closure;
-    take_call(call, &call->aboard.engine, ENGINE_CALL_SYNC);
+    take_call(call, &call->engine, ENGINE_CALL_SYNC);
     resolve(service, call, request->home);
 }
 
@@ -275,7 +275,7 @@ static void reply_fence(struct rpc_call *call, const struct engine_result *resul
 
     fence.epoch = result->fence.epoch;
     fence.generation = result->fence.generation;
-    if (call->aboard.engine.kind == ENGINE_CALL_SYNC) {
+    if (call->engine.kind == ENGINE_CALL_SYNC) {
         Probed__V1__SyncResponse response = PROBED__V1__SYNC_RESPONSE__INIT;
 
         response.fence = &fence;
@@ -293,7 +293,7 @@ static void reply_fence(struct rpc_call *call, const struct engine_result *resul
 
 void service_answered(void *context, struct engine_call *engine)
 {
-    struct rpc_call *call = (struct rpc_call *)(void *)((char *)engine - offsetof(struct rpc_call, aboard.engine));
+    struct rpc_call *call = (struct rpc_call *)(void *)((char *)engine - offsetof(struct rpc_call, engine));
     struct answer *answer = engine->result.answer, *last_good = engine->result.last_good;
 
     (void)context;

@@ -58,7 +58,7 @@ static void departure_done(struct shell_departure *departure)
 
 void service_call_left(struct service *service, struct rpc_call *call, uint64_t id)
 {
-    shell_call_left(service->shell, &call->aboard.engine, &call->departure, id, departure_done);
+    shell_call_left(service->shell, &call->engine, &call->departure, id, departure_done);
 }
 
 static const struct envelope_piece no_payload[ENVELOPE_PIECE_COUNT_MAX];

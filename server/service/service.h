@@ -43,7 +43,7 @@ struct rpc_call {
     uint64_t deadline_ns;
 
     /* The service's own. */
-    struct shell_call aboard;         /* zeroed by the transport before each call */
+    struct engine_call engine;        /* zeroed by the transport before each call */
     struct shell_departure departure; /* zeroed once, when the memory is made */
 };
 

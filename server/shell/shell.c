@@ -37,7 +37,6 @@ struct shell {
     struct condition timer_wake;
     struct condition emptied; /* while draining: something was given back or is gone */
     struct engine *engine;
-    struct known_homes known_homes;
     struct list departures; /* struct shell_departure */
     uint64_t timer_due_ns;  /* when the timer thread wakes by itself; 0: it is awake */
     bool orders_being_drained;
@@ -54,11 +53,6 @@ static uint64_t enter(struct shell *shell) ACQUIRES(shell->lock)
     return clock_now_ns(); /* under the lock, so that time never falls between steps */
 }
 
-static struct shell_call *shell_call_of(struct engine_call *engine)
-{
-    return (struct shell_call *)engine;
-}
-
 static void carry_out(struct shell *shell, const struct actions *actions);
 
 static void wake_timer_held(struct shell *shell) REQUIRES(shell->lock)
@@ -67,33 +61,8 @@ static void wake_timer_held(struct shell *shell) REQUIRES(shell->lock)
     condition_signal(&shell->timer_wake);
 }
 
-/* Who was let in for one directory is not told what is in another: not even when the name leads there by now, and the
- * engine has run the probe again for all who waited. */
-static void withhold_held(struct shell *shell, const struct actions *actions) REQUIRES(shell->lock)
-{
-    for (struct engine_call *engine = actions->answered; engine != NULL; engine = engine->next_answered) {
-        struct shell_call *call = shell_call_of(engine);
-        struct known_home *known;
-
-        if (engine->kind != ENGINE_CALL_PROBE || call->known == NULL)
-            continue;
-        known = call->known;
-        call->known = NULL;
-        known_home_let_go(&shell->known_homes, known);
-        if (home_identity_is(&call->identity, &known->identity) || engine->result.answer == NULL)
-            continue;
-        answer_release(engine->result.answer);
-        answer_release(engine->result.last_good);
-        engine->result.answer = engine->result.last_good = NULL;
-        engine->result.stale = false;
-        engine->result.status =
-            status_make(STATUS_ABORTED, "home leads to another directory than when it was asked for");
-    }
-}
-
 static void leave(struct shell *shell, const struct actions *actions) RELEASES(shell->lock)
 {
-    withhold_held(shell, actions);
     if (engine_next_ns(shell->engine) < shell->timer_due_ns)
         wake_timer_held(shell);
     if (shell->draining)
@@ -106,7 +75,7 @@ static void leave(struct shell *shell, const struct actions *actions) RELEASES(s
 static void give_back(struct shell *shell, struct engine_call *call)
 {
     if (call->id == OWN_CALL_ID)
-        free(shell_call_of(call));
+        free(call);
     else
         shell->answered(shell->context, call);
 }
@@ -117,38 +86,43 @@ static void give_back(struct shell *shell, struct engine_call *call)
 static struct status fence_held(struct shell *shell, uint64_t now_ns, const char *path, struct actions *actions)
     REQUIRES(shell->lock)
 {
-    struct shell_call *own = calloc(1, sizeof *own);
-    struct engine_call *engine = own == NULL ? NULL : &own->engine;
+    struct engine_call *own = calloc(1, sizeof *own);
 
     lock_assert_held(&shell->lock);
-    if (engine == NULL)
+    if (own == NULL)
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to note that a home is another directory");
-    engine->id = OWN_CALL_ID;
-    engine->kind = ENGINE_CALL_INVALIDATE;
-    engine->arrived_ns = now_ns;
-    engine->deadline_ns = UINT64_MAX;
-    strcpy(engine->invalidate.reason, "the home is another directory now");
-    engine_invalidate_arrived(shell->engine, now_ns, engine, path, 0, actions);
-    return engine->result.status; /* it is given back with the actions, or with the news */
+    own->id = OWN_CALL_ID;
+    own->kind = ENGINE_CALL_INVALIDATE;
+    own->arrived_ns = now_ns;
+    own->deadline_ns = UINT64_MAX;
+    strcpy(own->invalidate.reason, "the home is another directory now");
+    engine_invalidate_arrived(shell->engine, now_ns, own, path, 0, actions);
+    return own->result.status; /* it is given back with the actions, or with the news */
 }
 
-/* What is decided from now on is about this directory.  Gives the record; NULL with *status_out: it could not be. */
-static struct known_home *observe_held(struct shell *shell, uint64_t now_ns, const struct home_place *place,
-                                       struct actions *actions, struct status *status_out) REQUIRES(shell->lock)
+static struct engine_directory directory_of(const struct home_identity *identity)
 {
-    bool changed;
-    struct known_home *known = known_homes_obtain(&shell->known_homes, place, &changed);
+    return (struct engine_directory){{
+        (uint64_t)identity->device_major << 32 | identity->device_minor,
+        identity->inode,
+        (uint64_t)identity->birth_s,
+        (uint64_t)identity->owner_uid << 32 | identity->birth_ns << 1 | identity->birth_known,
+    }};
+}
 
-    if (known == NULL) {
-        *status_out = status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to know one more home");
-        return NULL;
-    }
-    if (changed)
-        *status_out = fence_held(shell, now_ns, place->canonical, actions);
-    if (changed && !status_is_ok(status_out))
-        return NULL;
-    known_home_becomes(known, &place->identity);
-    return known;
+/* What is decided from now on is about this directory.  What it was before is void first. */
+static struct status observe_held(struct shell *shell, uint64_t now_ns, const struct home_place *place,
+                                  struct engine_directory *directory_out, struct actions *actions) REQUIRES(shell->lock)
+{
+    struct status status = status_ok();
+
+    *directory_out = directory_of(&place->identity);
+    if (!engine_home_is_other(shell->engine, place->canonical, directory_out))
+        return status;
+    status = fence_held(shell, now_ns, place->canonical, actions);
+    if (status_is_ok(&status))
+        engine_home_becomes(shell->engine, place->canonical, directory_out);
+    return status;
 }
 
 /* The call goes no further. */
@@ -181,6 +155,7 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     uint64_t now_ns;
     bool taken;
 
+    struct engine_directory directory;
     struct status observed;
 
     if (!status_is_ok(status)) {
@@ -189,7 +164,8 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     }
     now_ns = enter(shell);
     /* When it is another one than was asked for, the home moves on and this start is not wanted any more. */
-    if (observe_held(shell, now_ns, place, &actions, &observed) == NULL) {
+    observed = observe_held(shell, now_ns, place, &directory, &actions);
+    if (!status_is_ok(&observed)) {
         leave(shell, &actions);
         close(home_fd);
         worker_gone(shell, ticket.id, false, &observed);
@@ -439,7 +415,6 @@ static struct status create_engine(struct shell *shell, const struct engine_sett
     struct map_seed seed;
 
     secret_random(&seed, sizeof seed);
-    known_homes_init(&shell->known_homes, &seed, settings->homes_max);
     shell->engine = engine_create(settings, &seed, random_epoch());
     return shell->engine == NULL ? status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the engine") : status_ok();
 }
@@ -561,7 +536,6 @@ void shell_destroy(struct shell *shell)
     news_destroy(shell->news);
     custody_destroy(shell->custody);
     engine_destroy(shell->engine);
-    known_homes_fini(&shell->known_homes);
     condition_fini(&shell->emptied);
     condition_fini(&shell->timer_wake);
     lock_fini(&shell->lock);
@@ -589,22 +563,17 @@ bool shell_call_unparked(struct shell *shell, struct engine_call *call, uint64_t
     return unparked;
 }
 
-void shell_probe(struct shell *shell, struct shell_call *call, const struct home_place *place)
+void shell_probe(struct shell *shell, struct engine_call *call, const struct home_place *place)
 {
     struct actions actions = ACTIONS_EMPTY;
-    struct status status;
     uint64_t now_ns = enter(shell);
-    struct known_home *known = observe_held(shell, now_ns, place, &actions, &status);
+    struct status status = observe_held(shell, now_ns, place, &call->probe.directory, &actions);
 
-    if (known != NULL) {
-        known_home_hold(known);
-        call->known = known;
-        call->identity = place->identity;
-        engine_probe_arrived(shell->engine, now_ns, &call->engine, place->canonical, &actions);
-    }
+    if (status_is_ok(&status))
+        engine_probe_arrived(shell->engine, now_ns, call, place->canonical, &actions);
     leave(shell, &actions);
-    if (known == NULL)
-        refuse(shell, &call->engine, &status);
+    if (!status_is_ok(&status))
+        refuse(shell, call, &status);
 }
 
 void shell_invalidate(struct shell *shell, struct engine_call *call, const char *home)
@@ -617,19 +586,18 @@ void shell_invalidate(struct shell *shell, struct engine_call *call, const char 
     leave(shell, &actions);
 }
 
-void shell_sync(struct shell *shell, struct shell_call *call, const struct home_place *place)
+void shell_sync(struct shell *shell, struct engine_call *call, const struct home_place *place)
 {
     struct actions actions = ACTIONS_EMPTY;
-    struct status status;
+    struct engine_directory directory;
     uint64_t now_ns = enter(shell);
-    bool known = known_homes_find(&shell->known_homes, place->canonical) != NULL; /* else it was never decided about */
-    bool observed = !known || observe_held(shell, now_ns, place, &actions, &status) != NULL;
+    struct status status = observe_held(shell, now_ns, place, &directory, &actions);
 
-    if (observed)
-        engine_sync_arrived(shell->engine, now_ns, &call->engine, place->canonical, &actions);
+    if (status_is_ok(&status))
+        engine_sync_arrived(shell->engine, now_ns, call, place->canonical, &actions);
     leave(shell, &actions);
-    if (!observed)
-        refuse(shell, &call->engine, &status);
+    if (!status_is_ok(&status))
+        refuse(shell, call, &status);
 }
 
 void shell_call_left(struct shell *shell, struct engine_call *call, struct shell_departure *departure, uint64_t id,

@@ -18,7 +18,6 @@
 #include "server/engine/engine.h"
 #include "server/homes/homes.h"
 #include "server/news/news.h"
-#include "server/shell/known_homes.h"
 #include "server/work/work.h"
 
 struct shell;
@@ -28,15 +27,6 @@ struct shell_settings {
     struct custody_settings custody;
     struct work_settings work;
     struct news_settings news; /* its `admits` is the shell's business */
-};
-
-/* A call as the shell carries it; zero before its first step but for what the engine wants to be told. */
-struct shell_call {
-    struct engine_call engine; /* first: one is the other */
-
-    /* The shell's own: which home, and which directory that was when the call was let in. */
-    struct known_home *known; /* held; NULL: none */
-    struct home_identity identity;
 };
 
 /* A call is its owner's again: call->result says what to tell its client. */
@@ -66,8 +56,8 @@ MUST_USE bool shell_call_unparked(struct shell *shell, struct engine_call *call,
 void shell_invalidate(struct shell *shell, struct engine_call *call, const char *home); /* NULL: every home */
 
 /* With the home as it was resolved.  A name that leads to another directory than it did is one generation on first. */
-void shell_probe(struct shell *shell, struct shell_call *call, const struct home_place *place);
-void shell_sync(struct shell *shell, struct shell_call *call, const struct home_place *place);
+void shell_probe(struct shell *shell, struct engine_call *call, const struct home_place *place);
+void shell_sync(struct shell *shell, struct engine_call *call, const struct home_place *place);
 
 /* A departure on its way to the engine.  It and its call are lent, and the call's memory serves no other, until `done`
  * is called: on the timer thread, no lock held. */

@@ -175,6 +175,7 @@ struct engine_call *driver_prepare(struct driver *driver, struct ask ask)
     call->probe.accept_stale = ask.accept_stale;
     call->probe.age_ns_max = ask.age_ns_max;
     call->probe.at_least = ask.at_least;
+    call->probe.directory.words[0] = ask.directory;
     return call;
 }
 

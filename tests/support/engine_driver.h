@@ -86,6 +86,7 @@ struct ask {
     bool refresh, accept_stale;
     uint64_t age_ns_max;
     struct fence at_least;
+    uint64_t directory;   /* its first word */
     uint64_t patience_ns; /* to the deadline; 0: 35 s */
 };
 struct engine_call *driver_ask(struct driver *driver, struct ask ask);

@@ -248,6 +248,45 @@ START_TEST(a_home_with_nothing_but_answers_of_an_older_epoch_makes_place)
 }
 END_TEST
 
+static const struct engine_directory first = {{1}}, other = {{2}};
+
+START_TEST(a_home_is_other_once_its_path_leads_to_another_directory)
+{
+    struct driver *driver = driver_create(&driver_settings);
+
+    ck_assert(!engine_home_is_other(driver->engine, "/h", &first)); /* not known */
+    driver_invalidate(driver, (struct void_order){.home = "/h"});
+    ck_assert(!engine_home_is_other(driver->engine, "/h", &first)); /* known, and nobody said */
+    driver_ask(driver, (struct ask){.directory = 1});
+    ck_assert(!engine_home_is_other(driver->engine, "/h", &first));
+    ck_assert(engine_home_is_other(driver->engine, "/h", &other));
+    engine_home_becomes(driver->engine, "/h", &other);
+    ck_assert(!engine_home_is_other(driver->engine, "/h", &other));
+    ck_assert(engine_home_is_other(driver->engine, "/h", &first));
+    engine_home_becomes(driver->engine, "/never", &other); /* nothing is made known */
+    ck_assert_uint_eq(driver_view(driver).homes, 1);
+    driver_destroy(driver);
+}
+END_TEST
+
+START_TEST(who_was_let_in_for_one_directory_is_told_of_no_other)
+{
+    struct driver *driver = driver_create(&driver_settings);
+    struct engine_call *before = driver_ask(driver, (struct ask){.directory = 1, .accept_stale = true}), *behind;
+
+    driver_up(driver, 1);
+    driver_invalidate(driver, (struct void_order){.home = "/h"});
+    engine_home_becomes(driver->engine, "/h", &other);
+    behind = driver_ask(driver, (struct ask){.directory = 2}); /* joins what is run again */
+    driver_up(driver, 2);
+    driver_reply(driver, 2, (struct reply){.account = ACCOUNT_OK, .figures = true});
+    ck_assert_int_eq(driver_code(driver, before), STATUS_ABORTED);
+    ck_assert(!before->result.stale); /* what is good now is the other's */
+    ck_assert_int_eq(driver_code(driver, behind), STATUS_OK);
+    driver_destroy(driver);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("engine_home");
@@ -267,6 +306,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_home_with_nothing_but_answers_of_an_older_epoch_makes_place);
     tcase_add_test(tests, a_home_named_by_an_event_still_to_come_out_is_not_forgotten);
     tcase_add_test(tests, at_least_of_the_future_or_of_another_epoch_is_a_failed_precondition);
+    tcase_add_test(tests, a_home_is_other_once_its_path_leads_to_another_directory);
+    tcase_add_test(tests, who_was_let_in_for_one_directory_is_told_of_no_other);
     suite_add_tcase(suite, tests);
     return suite;
 }
