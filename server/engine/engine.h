@@ -77,7 +77,7 @@ struct fence {
 /* Which directory a home's path leads to, in the words of whoever resolved it: equal words, the same directory.  All 0:
  * not said. */
 struct engine_directory {
-    uint64_t words[4];
+    uint64_t words[3];
 };
 
 enum engine_call_kind { ENGINE_CALL_PROBE, ENGINE_CALL_INVALIDATE, ENGINE_CALL_SYNC };

@@ -55,18 +55,18 @@ struct household {
     struct list quiescing; /* Invalidate calls that wait for older workers to be gone, oldest first */
     struct pause *pause;   /* owned; NULL while it has had no worker for long */
     uint64_t service_ns;   /* what a lease takes until it is answered, a moving average; 0: not known */
-    uint64_t queued;       /* flights that wait without a start under way: its part of pool.queued */
-    uint64_t idle_kept;    /* its part of pool.idle_kept */
+    uint32_t queued;       /* flights that wait without a start under way: its part of pool.queued */
+    uint32_t idle_kept;    /* its part of pool.idle_kept */
+    uint32_t wanted;       /* starts it would make if there were room: its part of tenant.wanted and pool.wanted */
+    uint32_t ahead_count;  /* workers that are being started for nobody yet */
 
     /* Its place in a line for room (tenant_line_up). */
     struct tenant *in_line_of;
     struct list_node in_line;
-    uint64_t wanted; /* starts it would make if there were room: its part of tenant.wanted and pool.wanted */
 
     /* A start that nobody waits for, as a worker was taken away (pool_start_ahead). */
     struct tenant *ahead_for;  /* a hold; NULL: none is wanted */
     struct list_node in_ahead; /* of pool.ahead */
-    uint64_t ahead_count;      /* such workers that are starting now */
 };
 
 struct homes {

@@ -165,8 +165,8 @@ static void recount(struct engine *engine, uint64_t now_ns, struct household *ho
     pool->queued += queued - household->queued;
     pool->wanted += wanted - household->wanted;
     pool->idle_kept += idle_kept - household->idle_kept;
-    household->queued = queued;
-    household->idle_kept = idle_kept;
+    household->queued = (uint32_t)queued;
+    household->idle_kept = (uint32_t)idle_kept;
     if (household->waiting_fresh.count == 0)
         list_remove(&household->in_fresh);
     else if (household->in_fresh.list == NULL)
@@ -229,7 +229,7 @@ static struct status refuse_home_queue(struct engine *engine, const struct house
                              "pool.queue_per_home: %" PRIu64 " of at most %" PRIu64
                              " probes wait for a lease in this home, %" PRIu64 " of at most %" PRIu64
                              " workers are busy, %zu of at most %" PRIu64 " in all homes",
-                             household == NULL ? 0 : household->queued, settings->queue_per_home,
+                             household == NULL ? 0 : (uint64_t)household->queued, settings->queue_per_home,
                              household == NULL ? 0 : household_live_count(household), settings->workers_per_home,
                              engine->pool.workers.count, settings->workers_max);
 }

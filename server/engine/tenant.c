@@ -103,7 +103,7 @@ void tenant_line_up(struct engine *engine, struct tenant *tenant, struct househo
     if (before != NULL)
         before->wanted -= household->wanted;
     household->in_line_of = wanted > 0 ? tenant_hold(tenant) : NULL;
-    household->wanted = wanted;
+    household->wanted = (uint32_t)wanted;
     if (household->in_line.list != line)
         list_remove(&household->in_line);
     if (line != NULL) {

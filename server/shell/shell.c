@@ -100,14 +100,13 @@ static struct status fence_held(struct shell *shell, uint64_t now_ns, const char
     return own->result.status; /* it is given back with the actions, or with the news */
 }
 
+/* The kernel's device numbers have 12 and 20 bits; a birth in nanoseconds lasts until the year 2262. */
 static struct engine_directory directory_of(const struct home_identity *identity)
 {
-    return (struct engine_directory){{
-        (uint64_t)identity->device_major << 32 | identity->device_minor,
-        identity->inode,
-        (uint64_t)identity->birth_s,
-        (uint64_t)identity->owner_uid << 32 | identity->birth_ns << 1 | identity->birth_known,
-    }};
+    uint64_t device = (uint64_t)identity->device_major << 20 | identity->device_minor;
+    uint64_t birth_ns = identity->birth_known ? (uint64_t)identity->birth_s * NS_PER_S + identity->birth_ns : 0;
+
+    return (struct engine_directory){{identity->inode, (uint64_t)identity->owner_uid << 32 | device, birth_ns}};
 }
 
 /* What is decided from now on is about this directory.  What it was before is void first. */
