@@ -52,7 +52,7 @@ static size_t count_hits(const struct canary *canary, const void *text, size_t s
 {
     size_t count = 0;
 
-    for (size_t half = 0; half < 2; half++) {
+    for (size_t half = 0; half < 2 && size > 0; half++) {
         const char *at = text, *end = at + size;
 
         while ((at = memmem(at, (size_t)(end - at), canary->mark + half * MARK_SIZE / 2, MARK_SIZE / 2)) != NULL) {
