@@ -110,8 +110,9 @@ START_TEST(one_that_never_reads_costs_a_thousand_others_nothing)
                (double)without_ns / 1e6);
         in_time = with_ns * 2 <= without_ns * 3;
     }
-    ck_assert(in_time || !patience_time_counts());
-    ck_assert_uint_eq(crowd_gap_count(crowd), 0);
+    ck_assert(in_time || !patience_time_counts() || !patience_soaks());
+    if (patience_time_counts()) /* a machine that is three heartbeats behind is silent, and said to be */
+        ck_assert_uint_eq(crowd_gap_count(crowd), 0);
 }
 END_TEST
 
