@@ -46,7 +46,7 @@ enum {
     LIMIT_HOUSEHOLD_COST = 488,
     LIMIT_ENTRY_COST = 400,
     LIMIT_FLIGHT_COST = 544,
-    LIMIT_SEAT_COST = 472,
+    LIMIT_SEAT_COST = 488,
 };
 
 /* The longest api_key, a home, and room for the rest fit in the request size a client may count on. */

@@ -414,7 +414,7 @@ void engine_worker_spoke(struct engine *engine, uint64_t now_ns, uint64_t worker
 
     if (worker == NULL || worker->state != WORKER_IDLE || worker->lease_count != turn || MUTANT(SPOKE_UNHEARD))
         return;
-    worker->failed = true;
+    worker_fails(worker);
     worker_end(engine, now_ns, worker);
     conclude(engine, now_ns, actions);
 }
@@ -447,7 +447,8 @@ static void note_outcome(const struct engine *engine, uint64_t now_ns, struct wo
         pause_end(household);
         return;
     }
-    worker->failed = outcome->end == LEASE_DIED || outcome->end == LEASE_STRAY;
+    if (outcome->end == LEASE_DIED || outcome->end == LEASE_STRAY)
+        worker_fails(worker);
     if (!worker->gone) /* else it is known how it ended, which says more */
         pause_note_failure(engine, now_ns, household, &outcome->status);
 }

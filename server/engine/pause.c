@@ -45,7 +45,7 @@ void pause_note_failure(const struct engine *engine, uint64_t now_ns, struct hou
 
     INVARIANT(pause != NULL);
     if (is_void(engine, pause))
-        *pause = (struct pause){.epoch = engine->epoch};
+        *pause = (struct pause){.epoch = engine->epoch, .row = pause->row};
     pause->cause = *cause;
     if (forgotten_ns > pause->forgotten_ns)
         pause->forgotten_ns = forgotten_ns;
@@ -73,7 +73,7 @@ void pause_note_fault(struct engine *engine, uint64_t now_ns, struct household *
 void pause_end(struct household *household)
 {
     if (household->pause != NULL)
-        *household->pause = (struct pause){0};
+        *household->pause = (struct pause){.row = household->pause->row + 1};
 }
 
 uint64_t pause_left_ns(const struct engine *engine, const struct household *household, uint64_t now_ns)
@@ -96,7 +96,9 @@ struct status pause_status(const struct engine *engine, const struct household *
 
 void pause_fade(const struct engine *engine, struct household *household, uint64_t now_ns)
 {
-    if (household->pause != NULL && (is_void(engine, household->pause) || household->pause->forgotten_ns <= now_ns))
+    const struct pause *pause = household->pause;
+
+    if (pause != NULL && pause->forgotten_ns > 0 && (is_void(engine, pause) || pause->forgotten_ns <= now_ns))
         pause_end(household);
 }
 

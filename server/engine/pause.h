@@ -15,6 +15,7 @@ struct household;
 
 struct pause {
     uint64_t epoch;               /* other than the engine's: all of this is void */
+    uint64_t row;                 /* how many rows of faults have ended: tells those of this one */
     unsigned fault_count;         /* in a row */
     uint64_t until_ns;            /* no start before this */
     uint64_t faults_forgotten_ns; /* from then on the next fault is the first in a row */

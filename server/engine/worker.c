@@ -235,11 +235,17 @@ void worker_leave(struct engine *engine, struct worker *worker)
         pool_free_seat(engine, worker);
 }
 
+void worker_fails(struct worker *worker)
+{
+    worker->failed = true;
+    worker->row = worker->household->pause->row;
+}
+
 void worker_note_fault(struct engine *engine, uint64_t now_ns, struct worker *worker, const struct status *cause)
 {
     struct household *household = worker->household;
     struct fence present = home_fence(engine, household->home);
-    bool of_itself = worker->failed || worker_is_live(worker);
+    bool of_itself = worker->failed ? worker->row == household->pause->row : worker_is_live(worker);
 
     if (of_itself && !worker->answered && worker->fence.epoch == present.epoch &&
         worker->fence.generation == present.generation)

@@ -38,7 +38,8 @@ struct worker {
     int32_t pid;
     uint64_t lease_count;
     bool answered;             /* at least once */
-    bool failed;               /* ended of itself, without leave: it counts as a fault if it never answered */
+    bool failed;               /* ended of itself, without leave: it counts as a fault if it never answered, */
+    uint64_t row;              /* unless an answer or a fence has ended this row of faults meanwhile */
     struct engine_lease lease; /* LEASED, DRAINING: lent */
     struct worker_channel channel;
     struct flight *flight; /* whom the lease is for; NULL: nobody hears it */
@@ -86,6 +87,9 @@ void worker_ends_by_time(struct engine *engine, uint64_t now_ns, struct worker *
 
 /* Idle, under settings that have changed. */
 void worker_set_due(struct engine *engine, struct worker *worker);
+
+/* It has ended, or is of no use, of itself: what becomes of its process is still to be told. */
+void worker_fails(struct worker *worker);
 
 /* Its process has gone of itself, or never came up: a fault of its home's if it never answered. */
 void worker_note_fault(struct engine *engine, uint64_t now_ns, struct worker *worker, const struct status *cause);

@@ -277,10 +277,15 @@ STORY_SETUP(short_life, "--pool-lifetime-ms", "100", "--pool-workers-per-home", 
 START_TEST(a_worker_is_replaced_after_its_lifetime_but_not_in_a_lease)
 {
     struct call *call = begin_leased("slow-300", NULL); /* three lifetimes */
+    pid_t before = worker_pid(probe_response(call));
 
-    expect_origin(call, PROBED__V1__ORIGIN__ORIGIN_COLD);
-    daemon_wait(server, "probed_worker_ends_total", 1);
-    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    call_end(call);
+    daemon_wait_at_least(server, "probed_worker_ends_total", 1);
+    call = begin("openrouter", NULL);
+    ck_assert_int_ne(worker_pid(probe_response(call)), before);
+    call_end(call);
+    ck_assert_uint_ge(daemon_number(server, "probed_worker_starts_ahead_total"),
+                      1); /* nobody's call had to wait for it */
 }
 END_TEST
 
@@ -288,9 +293,32 @@ STORY_SETUP(one_request, "--pool-requests-max", "1", "--pool-workers-per-home", 
 
 START_TEST(a_worker_is_replaced_after_so_many_leases)
 {
-    for (size_t i = 0; i < 5; i++)
-        expect_origin(begin("openrouter", key_of(i)), PROBED__V1__ORIGIN__ORIGIN_COLD);
-    ck_assert_uint_eq(home_count(home, "start"), 5);
+    pid_t before = 0;
+
+    for (size_t i = 0; i < 5; i++) {
+        struct call *call = begin("openrouter", key_of(i));
+        pid_t pid = worker_pid(probe_response(call));
+
+        ck_assert_int_ne(pid, before);
+        before = pid;
+        call_end(call);
+    }
+    ck_assert_uint_ge(home_count(home, "start"), 5);
+}
+END_TEST
+
+STORY_SETUP(prewarming, "--pool-prewarm", "yes")
+
+START_TEST(after_an_invalidation_a_worker_is_there_before_anybody_asks)
+{
+    struct call *call;
+
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    call = invalidate_begin(caller, home->path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
+    invalidate_response(call);
+    call_end(call);
+    daemon_wait(server, "idle", 1);
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_WARM);
 }
 END_TEST
 
@@ -357,6 +385,8 @@ int main(void)
     tcase_add_test(tcase, a_worker_is_replaced_after_its_lifetime_but_not_in_a_lease);
     tcase = story_case(suite, "one request", one_request);
     tcase_add_test(tcase, a_worker_is_replaced_after_so_many_leases);
+    tcase = story_case(suite, "prewarming", prewarming);
+    tcase_add_test(tcase, after_an_invalidation_a_worker_is_there_before_anybody_asks);
     tcase = story_case(suite, "few calls", few_calls);
     tcase_add_test(tcase, a_uid_has_its_share_of_calls);
     return check_main(suite);

@@ -89,7 +89,8 @@ struct sim_worker {
     bool closed;          /* an END came out with its channel */
     bool end_owed;        /* an END must come out */
     bool told_gone;       /* the engine knows that its process is gone */
-    bool at_fault;        /* it ended, or strayed, of its own accord */
+    bool at_fault;        /* it ended, or strayed, of its own accord, */
+    uint64_t fault_row;   /* after so many answers and invalidations of its home */
     bool has_answered;    /* once at least */
     bool ahead;           /* it was started for nobody in particular, and is not up yet */
     unsigned end_count;   /* ENDs that came out */

@@ -124,6 +124,7 @@ struct model_home {
     uint64_t worker_counts[WORKER_STATE_COUNT];
 
     struct model_range faults;     /* workers in a row that ended before they answered */
+    uint64_t fault_row;            /* how often they were forgiven */
     struct model_range paused_ns;  /* until then it has no start; 0: no pause yet */
     uint64_t fault_ns;             /* when the last of them was reported */
     struct model_range service_ns; /* what a lease takes on average; 0: not measured */
@@ -344,6 +345,7 @@ bool model_is_paused(const struct model *model, unsigned home, bool certain);
 bool model_pause_is_allowed(const struct model *model, const struct sim_call *call);
 void model_fault(struct model *model, const struct sim_worker *worker);
 void model_faults_forgiven(struct model *model, unsigned home);
+void model_at_fault(struct model *model, struct sim_worker *worker);
 void model_judge_pauses(const struct model *model);
 
 void model_wish(struct model *model, unsigned home, enum wish wish);

@@ -198,7 +198,8 @@ void model_worker_returned(struct model *model)
         model->counted[faults[step->end]]++;
         model->homes[worker->home].troubled = true;
     }
-    worker->at_fault |= !worker->doomed && (step->end == LEASE_DIED || step->end == LEASE_STRAY);
+    if (!worker->doomed && (step->end == LEASE_DIED || step->end == LEASE_STRAY))
+        model_at_fault(model, worker);
     if (step->end == LEASE_ANSWERED) {
         worker->has_answered = true;
         model_faults_forgiven(model, worker->home);

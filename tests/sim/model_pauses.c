@@ -70,7 +70,8 @@ void model_fault(struct model *model, const struct sim_worker *worker)
     struct model_home *home = &model->homes[worker->home];
     struct fence fence = model_fence(model, worker->home);
     uint64_t seen = model->view.counters[ENGINE_COUNTER_PAUSES] - model->before.counters[ENGINE_COUNTER_PAUSES];
-    bool may = worker->at_fault && !worker->has_answered && model->step.blame == ENGINE_BLAME_WORKER;
+    bool may = worker->at_fault && worker->fault_row == home->fault_row && !worker->has_answered &&
+               model->step.blame == ENGINE_BLAME_WORKER;
     bool of_today = worker->fence.epoch == fence.epoch && worker->fence.generation == fence.generation;
     bool certain = of_today && !model->plan->lazy_drains;
 
@@ -91,6 +92,16 @@ void model_fault(struct model *model, const struct sim_worker *worker)
 void model_faults_forgiven(struct model *model, unsigned home)
 {
     model->homes[home].faults = model->homes[home].paused_ns = (struct model_range){0, 0};
+    model->homes[home].fault_row++;
+}
+
+/* What it will count for when it is reported gone, unless that is forgiven before. */
+void model_at_fault(struct model *model, struct sim_worker *worker)
+{
+    if (worker->at_fault)
+        return;
+    worker->at_fault = true;
+    worker->fault_row = model->homes[worker->home].fault_row;
 }
 
 /* There is a pause, and no worker but one that was given up in this step. */

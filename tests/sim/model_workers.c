@@ -130,7 +130,8 @@ void model_worker_gone(struct model *model)
     struct sim_worker *worker = model->step.worker;
 
     model->step.start_failed = worker->up_ns == 0 && !worker->doomed;
-    worker->at_fault |= !worker->doomed && worker->state != SIM_WORKER_ENDING;
+    if (!worker->doomed && worker->state != SIM_WORKER_ENDING)
+        model_at_fault(model, worker);
     model->homes[worker->home].troubled |= worker->at_fault;
     model_fault(model, worker);
     worker->told_gone = true;
@@ -151,7 +152,7 @@ void model_worker_spoke(struct model *model)
     /* Of an idle time before its last lease: that is settled. */
     if (worker->state != SIM_WORKER_IDLE || model->step.turn != worker->turn)
         return;
-    worker->at_fault = true;
+    model_at_fault(model, worker);
     model_worker_owe_end(model, worker);
     model_worker_move(model, worker, SIM_WORKER_ENDING, true);
 }

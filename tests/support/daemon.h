@@ -26,7 +26,7 @@ struct daemon {
 };
 
 /* Starts it with these flags ("--pool-workers-per-home", "2", …, NULL), besides the harness's own: sockets in the
- * scratch directory, and, unless overridden, the scripted worker as the command and a short drain.  Returns once it
+ * scratch directory, and, unless overridden, the scripted worker as the command a short drain, and no prewarming.  Returns once it
  * says that it is SERVING. */
 void daemon_start(struct daemon *daemon, struct scratch *scratch, const char *const *settings);
 

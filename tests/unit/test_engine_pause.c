@@ -333,6 +333,27 @@ START_TEST(a_worker_of_an_older_generation_is_no_fault)
 }
 END_TEST
 
+START_TEST(an_answer_between_a_death_and_its_report_makes_them_no_row)
+{
+    struct driver *driver = create(1);
+
+    for (int i = 0; i < 3; i++) {
+        uint64_t dead = driver->pinned_count + 1;
+        static const char *const keys[] = {"1", "2", "3"};
+
+        driver_ask(driver, (struct ask){.key = keys[i]});
+        driver_up(driver, dead);
+        driver_return(driver, dead, LEASE_DIED);
+        driver_up(driver, dead + 1); /* the second try */
+        driver_answer(driver, dead + 1);
+        driver_gone(driver, dead); /* reaped only now */
+        driver_gone(driver, dead + 1);
+    }
+    ck_assert_uint_eq(driver_counter(driver, ENGINE_COUNTER_PAUSES), 0);
+    driver_destroy(driver);
+}
+END_TEST
+
 /* ---- live workers ---- */
 
 /* One leased, which never answered yet, beside a home's pause. */
@@ -614,6 +635,7 @@ static void add_faults(TCase *faults)
     tcase_add_test(faults, a_worker_that_has_answered_once_is_no_fault_when_it_ends);
     tcase_add_test(faults, what_the_custodian_is_to_blame_for_is_no_fault);
     tcase_add_test(faults, a_worker_of_an_older_generation_is_no_fault);
+    tcase_add_test(faults, an_answer_between_a_death_and_its_report_makes_them_no_row);
 }
 
 static void add_live(TCase *live)
