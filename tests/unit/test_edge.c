@@ -812,8 +812,11 @@ static void expect_frame_closed(const struct house *house, unsigned char kind, u
     for (int i = 0; i < 8; i++)
         head[1 + i] = (unsigned char)(size >> (56 - 8 * i));
     ck_assert_int_eq(send(fd, head, sizeof head, MSG_NOSIGNAL), (ssize_t)sizeof head);
-    if (size < 4)
-        ck_assert_int_eq(send(fd, "\x80\0\0\0", (size_t)size, MSG_NOSIGNAL), (ssize_t)size);
+    if (size < 4) {
+        ssize_t sent = send(fd, "\x80\0\0\0", (size_t)size, MSG_NOSIGNAL);
+
+        ck_assert(sent == (ssize_t)size || (sent < 0 && errno == EPIPE)); /* its head may be enough to be closed for */
+    }
     ck_assert(is_closed(fd));
     close(fd);
 }
