@@ -461,7 +461,8 @@ static bool is_worth_keeping(const struct engine *engine, const struct entry *en
                              struct fence fence, const struct hold *hold)
 {
     uint64_t size = sizeof *entry + strlen(entry->provider) + 1 + sizeof *answer + answer->size;
-    bool holds_newer = is_present(engine, &entry->latest) && entry->latest.fence.generation > fence.generation;
+    bool holds_newer = (is_present(engine, &entry->latest) && entry->latest.fence.generation > fence.generation) ||
+                       (is_present(engine, &entry->good) && entry->good.fence.generation > fence.generation);
     bool is_of_use = hold->fresh_ns > 0 || (is_good(answer) && engine->settings.keep_good_ns > 0);
 
     return !holds_newer && is_of_use && engine->settings.cache_entries_max > 0 &&
