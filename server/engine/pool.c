@@ -1,4 +1,4 @@
-/* The pool: seats, leases, the line, room. */
+/* The pool: seats, who waits, admission, leases, room, starts. */
 #include "server/engine/pool.h"
 
 #include "server/base/duration.h"

@@ -236,25 +236,6 @@ static const struct start_fault {
     {limit_custodian, free_custodian, "descriptors: Too many open files"},
 };
 
-/* So that the next call for it has a start of its own: after two that failed the home would pause. */
-static void end_pause(const char *path)
-{
-    struct call *call = invalidate_begin(caller, path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
-
-    invalidate_response(call);
-    call_end(call);
-}
-
-static void await_fd_count(pid_t pid, size_t count)
-{
-    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
-
-    while (process_fd_count(pid) > count) { /* a channel is closed behind the answer; nobody tells of it */
-        ck_assert_msg(clock_now_ns() < due_ns, "%zu descriptors, more than %zu", process_fd_count(pid), count);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
-}
-
 /* EAGAIN, which root does not get, is in unit.custody. */
 START_TEST(starts_that_fail_are_told_and_hurt_nobody_else)
 {
@@ -282,8 +263,8 @@ START_TEST(starts_that_fail_are_told_and_hurt_nobody_else)
         }
     }
     end_pause(other.path);
-    await_fd_count(custodian, custodian_fd_count);
-    await_fd_count(server->pid, daemon_fd_count);
+    process_wait_fd_count(custodian, custodian_fd_count);
+    process_wait_fd_count(server->pid, daemon_fd_count);
     ck_assert_int_eq(process_child_named(server->pid, "probed-custodian"), custodian);
     fault->take();
 }

@@ -29,15 +29,6 @@ static const struct {
     {"close", STATUS_UNAVAILABLE, "without an answer", 2},
 };
 
-/* Two workers in a row that end unanswered make the home pause; an invalidation ends that. */
-static void end_pause(void)
-{
-    struct call *call = invalidate_begin(caller, home->path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
-
-    invalidate_response(call);
-    call_end(call);
-}
-
 START_TEST(a_fault_is_told_by_code_and_cause)
 {
     pid_t pids[HOME_PROCESS_COUNT_MAX];
@@ -47,7 +38,7 @@ START_TEST(a_fault_is_told_by_code_and_cause)
     call_expect(call, faults[_i].code, faults[_i].message);
     call_end(call);
     ck_assert_uint_eq(home_count(home, "ask"), faults[_i].ask_count);
-    end_pause();
+    end_pause(home->path);
     expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD); /* the home is well */
     daemon_wait(server, "ending", 0);
     process_count = home_processes(home, pids);
@@ -223,7 +214,7 @@ START_TEST(a_worker_that_fails_at_its_start_is_a_failure_soon)
     call_end(call);
     ck_assert_uint_le(home_count(home, "start"), 20);
     home_write(home, "start", "");
-    end_pause();
+    end_pause(home->path);
     expect_plan(begin_refresh("openrouter"), "one");
 }
 END_TEST
@@ -242,7 +233,7 @@ START_TEST(a_home_whose_workers_fail_pauses_and_says_so)
     ck_assert_uint_gt(call->response->retry_after_ms, 0);
     call_end(call);
     home_write(home, "start", "");
-    end_pause();
+    end_pause(home->path);
     expect_origin(begin("anthropic", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
 }
 END_TEST

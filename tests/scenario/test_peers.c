@@ -34,17 +34,6 @@ static void expect_answer(void)
     caller_close(&next);
 }
 
-static void wait_fd_count(size_t wanted)
-{
-    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
-    size_t count;
-
-    while (count = process_fd_count(server->pid), count > wanted) {
-        ck_assert_msg(clock_now_ns() < due_ns, "%zu descriptors instead of %zu", count, wanted);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
-}
-
 /* Makes so many connections of a kind, some of them at once; then all is as before. */
 static void churn(void (*make)(int fd, size_t number))
 {
@@ -60,7 +49,7 @@ static void churn(void (*make)(int fd, size_t number))
             expect_answer();
     }
     expect_answer();
-    wait_fd_count(base);
+    process_wait_fd_count(server->pid, base);
 }
 
 static void make_nothing(int fd, size_t number)
@@ -185,7 +174,7 @@ START_TEST(a_client_is_killed_with_64_calls_in_flight)
         daemon_wait(server, "probed_departures_total", (i + 1) * FLIGHT_COUNT);
         expect_answer();
     }
-    wait_fd_count(base);
+    process_wait_fd_count(server->pid, base);
     ck_assert(!call_is_settled(hung)); /* its own caller is still there */
     call_end(hung);
     free(message);

@@ -1,5 +1,8 @@
 #include "tests/support/process.h"
 
+#include "server/base/clock.h"
+#include "tests/support/patience.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +14,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 64 };
@@ -28,6 +32,17 @@ size_t process_fd_count(pid_t pid)
         count += entry->d_name[0] != '.';
     closedir(directory);
     return count;
+}
+
+void process_wait_fd_count(pid_t pid, size_t count_max)
+{
+    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+    size_t count;
+
+    while (count = process_fd_count(pid), count > count_max) {
+        ck_assert_msg(clock_now_ns() < due_ns, "%zu descriptors instead of %zu", count, count_max);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 size_t process_private_kib(pid_t pid)

@@ -9,6 +9,9 @@
 /* Open descriptors. */
 size_t process_fd_count(pid_t pid);
 
+/* Waits until there are no more than that: a descriptor is closed behind the answer, and nobody tells of it. */
+void process_wait_fd_count(pid_t pid, size_t count_max);
+
 /* Memory that it shares with nobody, in KiB. */
 size_t process_private_kib(pid_t pid);
 

@@ -93,6 +93,15 @@ static inline pid_t worker_pid(const Probed__V1__ProbeResponse *response)
     return pid;
 }
 
+/* Two workers in a row that end unanswered make their home pause; an invalidation ends that. */
+static inline void end_pause(const char *path)
+{
+    struct call *call = invalidate_begin(caller, path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
+
+    invalidate_response(call);
+    call_end(call);
+}
+
 static inline void expect_failure(struct call *call, enum status_code code, const char *message)
 {
     call_expect(call, code, message);
