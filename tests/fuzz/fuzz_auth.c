@@ -4,12 +4,7 @@
 #include "server/worker/inquiry.h"
 #include "server/worker/pool.h"
 #include "server/worker/snapshot.h"
-
-#include "server/base/invariant.h"
-
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 enum { NOW_S = 1772366400 /* 2026-03-01T12:00:00Z */ };
 

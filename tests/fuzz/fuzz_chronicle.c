@@ -5,10 +5,7 @@
 #include "client/chronicle.h"
 #include "proto/arena.h"
 #include "proto/wire.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/fuzz/input.h"
 
 enum { ARENA_SIZE_MAX = 1024 * 1024, PIECE_COUNT_MAX = 256 };
 
@@ -16,8 +13,6 @@ static const char home[] = "/a";
 
 static struct chronicle chronicle;
 static bool gap_told; /* of the home, or of any, since the last piece */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool condition)
 {

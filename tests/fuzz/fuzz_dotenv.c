@@ -1,13 +1,6 @@
 /* The lines of a `.env`: every pair lies within the text, has a name, and is found again by it. */
 #include "server/base/dotenv.h"
-
-#include "server/base/invariant.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 static void check_pair(const char *text, size_t size, const struct dotenv_pair *pair)
 {

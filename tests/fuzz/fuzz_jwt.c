@@ -3,13 +3,7 @@
 #include "server/worker/credentials.h"
 #include "server/worker/jwt.h"
 #include "server/worker/provider.h"
-
-#include "server/base/invariant.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 static void check_headers(const char *token)
 {
@@ -30,11 +24,10 @@ static void check_headers(const char *token)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *token = strndup((const char *)data, size);
+    char *token = input_string(data, size);
     json_t *claims;
     struct stamp expiry;
 
-    INVARIANT(token != NULL);
     claims = jwt_claims(token);
     INVARIANT(claims == NULL || json_is_object(claims));
     expiry = jwt_expiry(token);

@@ -2,13 +2,7 @@
  * what is written is read again as the same. */
 #include "server/worker/outcome.h"
 #include "server/worker/stamp.h"
-
-#include "server/base/invariant.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 enum { NOW_S = 1772366400 /* 2026-03-01T12:00:00Z */ };
 
@@ -27,10 +21,9 @@ static void check_stamp(struct stamp stamp)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = strndup((const char *)data, size);
+    char *text = input_string(data, size);
     int64_t wait_s;
 
-    INVARIANT(text != NULL);
     check_stamp(stamp_read_iso((const char *)data, size));
     check_stamp(stamp_read_http_date(text));
     wait_s = outcome_retry_after(text, NOW_S);

@@ -1,12 +1,6 @@
 /* What the custodian reads of a home's variables: the ports they speak of. */
-#include "server/base/invariant.h"
 #include "server/custody/custodian/ports.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 static void check_ports(char *line)
 {
@@ -20,11 +14,8 @@ static void check_ports(char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *line = malloc(size + 1);
+    char *line = input_string(data, size);
 
-    INVARIANT(line != NULL);
-    memcpy(line, data, size);
-    line[size] = '\0';
     check_ports(line);
     free(line);
     return 0;

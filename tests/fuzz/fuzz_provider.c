@@ -5,12 +5,9 @@
 #include "server/worker/snapshot.h"
 
 #include "proto/utf8.h"
-#include "server/base/invariant.h"
+#include "tests/fuzz/input.h"
 
 #include <math.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char secret[] = "sk-fuzz-0123456789-abcdefghij";
 

@@ -1,13 +1,7 @@
 /* A stranger's line: a known secret in the middle of it, standing apart, is never shown; and what was redacted once is
  * redacted enough. */
 #include "server/base/redact.h"
-
-#include "server/base/invariant.h"
-
-#include <stdint.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 enum { LINE_SIZE = 1024, OUT_SIZE = 4096 };
 

@@ -5,12 +5,9 @@
 #include "proto/arena.h"
 #include "proto/utf8.h"
 #include "proto/wire.h"
-#include "server/base/invariant.h"
+#include "tests/fuzz/input.h"
 
 #include <math.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t count_characters(const char *text)
 {

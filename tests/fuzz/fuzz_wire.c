@@ -6,14 +6,9 @@
 #include "gen/probed/v1/probe.pb-c.h"
 #include "proto/envelope.h"
 #include "proto/utf8.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/fuzz/input.h"
 
 enum { ARENA_SIZE_MAX = 1024 * 1024 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool condition)
 {
