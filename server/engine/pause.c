@@ -96,10 +96,14 @@ struct status pause_status(const struct engine *engine, const struct household *
 
 void pause_fade(const struct engine *engine, struct household *household, uint64_t now_ns)
 {
-    const struct pause *pause = household->pause;
+    struct pause *pause = household->pause;
 
-    if (pause != NULL && pause->forgotten_ns > 0 && (is_void(engine, pause) || pause->forgotten_ns <= now_ns))
+    if (pause == NULL || pause->forgotten_ns == 0)
+        return;
+    if (is_void(engine, pause))
         pause_end(household);
+    else if (pause->forgotten_ns <= now_ns)
+        *pause = (struct pause){.row = pause->row}; /* who has failed and is not reaped yet counts all the same */
 }
 
 uint64_t pause_forgotten_ns(const struct household *household)

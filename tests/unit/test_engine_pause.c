@@ -524,6 +524,22 @@ START_TEST(a_fault_is_forgotten_after_60_s)
 }
 END_TEST
 
+START_TEST(a_death_is_no_less_a_fault_for_being_reported_late)
+{
+    struct driver *driver = create(1);
+
+    driver_ask(driver, (struct ask){.patience_ns = NS_PER_S});
+    driver_up(driver, 1);
+    driver_leave(driver, &driver->calls[0]);
+    driver_return(driver, 1, LEASE_DIED);
+    driver_wait(driver, FORGET_NS); /* what was known of the home's failures is forgotten */
+    driver_gone(driver, 1);
+    fail_a_start(driver);
+    ck_assert_uint_eq(driver_counter(driver, ENGINE_COUNTER_PAUSES), 1);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(how_often_a_home_paused_is_forgotten_60_s_after_its_pause)
 {
     struct driver *driver = create(2);
@@ -654,6 +670,7 @@ static void add_ended(TCase *ended)
     tcase_add_test(ended, an_invalidation_beside_a_live_worker_ends_a_pause_and_its_row);
     tcase_add_test(ended, a_new_epoch_ends_every_pause);
     tcase_add_test(ended, a_fault_is_forgotten_after_60_s);
+    tcase_add_test(ended, a_death_is_no_less_a_fault_for_being_reported_late);
     tcase_add_test(ended, how_often_a_home_paused_is_forgotten_60_s_after_its_pause);
     tcase_add_test(ended, beside_a_worker_that_has_yet_to_answer_time_asks_for_nothing_more);
     tcase_add_test(ended, a_fault_is_forgotten_beside_a_worker_that_has_yet_to_answer);
