@@ -135,9 +135,10 @@ static bool is_present(const struct engine *engine, const struct kept *kept)
     return kept->answer != NULL && (kept->fence.epoch == engine->epoch || MUTANT(EPOCH_IGNORED));
 }
 
+/* A call that waits may have asked for a generation of an epoch before the present one: whatever is of this is newer. */
 static bool is_older_than_asked(const struct engine_call *call, struct fence fence)
 {
-    return call->probe.at_least.epoch != 0 && fence.generation < call->probe.at_least.generation;
+    return call->probe.at_least.epoch == fence.epoch && fence.generation < call->probe.at_least.generation;
 }
 
 /* The newest answer with figures that may be given beside another, or in for a failure; NULL: there is none. */
@@ -400,8 +401,7 @@ bool cache_stands_in(struct engine *engine, uint64_t now_ns, struct entry *entry
     const struct kept *good;
 
     if (entry == NULL || call->kind != ENGINE_CALL_PROBE || !(call->probe.accept_stale || MUTANT(STALE_UNASKED)) ||
-        status->code == STATUS_CANCELLED || status->code == STATUS_FAILED_PRECONDITION ||
-        (call->probe.at_least.epoch != 0 && call->probe.at_least.epoch != engine->epoch))
+        status->code == STATUS_CANCELLED || status->code == STATUS_FAILED_PRECONDITION)
         return false;
     good = find_good(engine, now_ns, entry, call);
     if (good == NULL || !home_is_for(entry->household->home, &call->probe.directory))

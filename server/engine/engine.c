@@ -221,11 +221,12 @@ static struct status take_probe_in(struct engine *engine, uint64_t now_ns, struc
     return status_is_ok(&status) ? start_flight(engine, now_ns, call, path) : status;
 }
 
-/* Refused: told why, or given what was good last. */
+/* Refused: told why, or given what was good last, unless it asks for what is of another epoch. */
 static void refuse_probe(struct engine *engine, uint64_t now_ns, struct engine_call *call, const char *path,
                          const struct status *status, struct actions *actions)
 {
-    struct home *home = home_find(engine, path);
+    bool of_this_epoch = call->probe.at_least.epoch == 0 || call->probe.at_least.epoch == engine->epoch;
+    struct home *home = of_this_epoch ? home_find(engine, path) : NULL;
 
     call_fail_probe(engine, now_ns, entry_find(engine, home == NULL ? NULL : home->household, call), call, status,
                     actions);

@@ -362,6 +362,48 @@ START_TEST(an_older_answer_without_figures_comes_with_the_newer_one_that_has_the
 }
 END_TEST
 
+/* Two that wait for the same under a new epoch, since at_least kept the second from joining the first before. */
+static struct engine_call *wait_into_a_new_epoch(struct driver *driver, bool accept_stale)
+{
+    struct engine_call *call;
+
+    driver_ask(driver, (struct ask){0});
+    driver_up(driver, 1);
+    driver_invalidate(driver, (struct void_order){.home = "/h", .provider = "anthropic"});
+    call = driver_ask(driver, (struct ask){.at_least = {DRIVER_EPOCH, 2}, .accept_stale = accept_stale});
+    driver_invalidate(driver, (struct void_order){.new_epoch = DRIVER_EPOCH + 1});
+    driver_up(driver, driver->pinned_count - 1);
+    driver_reply(driver, driver->pinned_count - 1, good);
+    return call;
+}
+
+START_TEST(to_whoever_asked_for_a_generation_of_an_epoch_that_is_over_nothing_is_too_old)
+{
+    struct driver *driver = create();
+    struct engine_call *call = wait_into_a_new_epoch(driver, false);
+
+    driver_reply(driver,
+                 driver->workers[driver->pinned_count].lease != NULL ? driver->pinned_count : driver->pinned_count - 1,
+                 limited);
+    ck_assert_int_eq(driver_code(driver, call), STATUS_OK);
+    ck_assert_ptr_eq(call->result.last_good, first_answer(driver));
+    driver_destroy(driver);
+}
+END_TEST
+
+START_TEST(it_is_answered_with_the_last_good_one_of_the_new_epoch)
+{
+    struct driver *driver = create();
+    struct engine_call *call = wait_into_a_new_epoch(driver, true);
+
+    driver_wait(driver, 35 * NS_PER_S);
+    ck_assert_int_eq(driver_code(driver, call), STATUS_DEADLINE_EXCEEDED);
+    ck_assert(call->result.stale);
+    ck_assert_ptr_eq(call->result.answer, first_answer(driver));
+    driver_destroy(driver);
+}
+END_TEST
+
 /* ---- in the place of an error ---- */
 
 /* Given the good answer of 100 s ago (and however much since) instead of this error. */
@@ -693,6 +735,8 @@ static void add_fences(TCase *fences)
     tcase_add_test(fences, nothing_of_before_a_new_epoch_stands_beside_what_came_under_it);
     tcase_add_test(fences, a_good_one_older_than_at_least_is_not_given);
     tcase_add_test(fences, an_older_answer_without_figures_comes_with_the_newer_one_that_has_them);
+    tcase_add_test(fences, to_whoever_asked_for_a_generation_of_an_epoch_that_is_over_nothing_is_too_old);
+    tcase_add_test(fences, it_is_answered_with_the_last_good_one_of_the_new_epoch);
 }
 
 static void add_stale(TCase *stale)
