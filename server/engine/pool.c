@@ -96,12 +96,17 @@ static struct list_node *first_to_wait(const struct household *household)
     return household->waiting.count > 0 ? household->waiting.first : household->waiting_fresh.first;
 }
 
-/* When the home may use its reserve: somebody has waited for long enough. */
+static uint64_t first_arrived_ns(const struct list *queue)
+{
+    return queue->count == 0 ? UINT64_MAX : LIST_OWNER(queue->first, struct flight, in_queue)->arrived_ns;
+}
+
+/* When the home may use its reserve: somebody has waited for long enough, be it for a fresh worker. */
 static uint64_t reserve_due_ns(const struct engine *engine, const struct household *household)
 {
-    const struct flight *flight = LIST_OWNER(first_to_wait(household), struct flight, in_queue);
+    uint64_t any_ns = first_arrived_ns(&household->waiting), fresh_ns = first_arrived_ns(&household->waiting_fresh);
 
-    return time_after(flight->arrived_ns, engine->settings.reserve_wait_ns);
+    return time_after(any_ns < fresh_ns ? any_ns : fresh_ns, engine->settings.reserve_wait_ns);
 }
 
 /* Workers that the home may have at once, starting, idle or leased. */
@@ -345,15 +350,6 @@ static bool fresh_worker_comes(const struct engine *engine, uint64_t now_ns, con
                 engine->settings.workers_max);
 }
 
-/* Else whoever waited for one takes any. */
-static void give_up_freshness(struct engine *engine, uint64_t now_ns, struct household *household)
-{
-    if (fresh_worker_comes(engine, now_ns, household))
-        return;
-    while (household->waiting_fresh.count > 0)
-        flight_takes_any_worker(LIST_OWNER(household->waiting_fresh.first, struct flight, in_queue));
-}
-
 /* ---- room for others ---- */
 
 /* Places that nobody holds, or that their holders are leaving, or could be made to leave: for the other homes. */
@@ -449,10 +445,6 @@ void pool_serve(struct engine *engine, uint64_t now_ns, struct household *househ
     if (household_waiting_count(household) > 0)
         yield_idle(engine, now_ns, household);
     lease_idle(engine, now_ns, household, actions);
-    if (household->waiting_fresh.count > 0) {
-        give_up_freshness(engine, now_ns, household);
-        lease_idle(engine, now_ns, household, actions);
-    }
     fail_for_pause(engine, now_ns, household, actions);
     if (engine->draining || household_waiting_count(household) == 0)
         end_idle(engine, now_ns, household);
@@ -539,14 +531,17 @@ static void start_ahead(struct engine *engine, uint64_t now_ns, struct household
     }
 }
 
-/* The room that a home waited for may have gone to others: it is looked at again. */
-static void look_at_fresh(struct engine *engine, uint64_t now_ns)
+/* Whoever waits for a fresh worker where none comes takes any; known only when all room is given away. */
+static void give_up_freshness(struct engine *engine, uint64_t now_ns)
 {
     LIST_EACH (node, &engine->pool.fresh) {
         struct household *household = LIST_OWNER(node, struct household, in_fresh);
 
-        if (!fresh_worker_comes(engine, now_ns, household))
-            household_touch(engine, household);
+        if (fresh_worker_comes(engine, now_ns, household))
+            continue;
+        while (household->waiting_fresh.count > 0)
+            flight_takes_any_worker(LIST_OWNER(household->waiting_fresh.first, struct flight, in_queue));
+        household_touch(engine, household);
     }
 }
 
@@ -560,7 +555,7 @@ void pool_start(struct engine *engine, uint64_t now_ns)
     while (has_room(engine) && pool->ahead.count > 0)
         start_ahead(engine, now_ns, LIST_OWNER(pool->ahead.first, struct household, in_ahead));
     make_room(engine, now_ns);
-    look_at_fresh(engine, now_ns);
+    give_up_freshness(engine, now_ns);
 }
 
 void pool_start_ahead(struct engine *engine, struct household *household, struct tenant *tenant)

@@ -305,6 +305,34 @@ START_TEST(a_retry_takes_any_worker_where_no_fresh_one_can_come)
 }
 END_TEST
 
+/* The worker that a retry waits for fails to start, and its room goes to the same home at once. */
+START_TEST(a_retry_waits_on_while_the_turn_for_a_start_is_its_homes)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+    struct engine_call *call;
+
+    settings.workers_max = 4;
+    driver = driver_create(&settings);
+    call = driver_ask(driver, (struct ask){.key = "1", .uid = 1});
+    driver_ask(driver, (struct ask){.key = "2", .uid = 1});
+    driver_ask(driver, (struct ask){.home = "/g", .uid = 2});
+    for (uint64_t worker = 1; worker <= 3; worker++)
+        driver_up(driver, worker);
+    driver_return(driver, 1, LEASE_DIED);
+    driver_gone_for(driver, 1, ENGINE_BLAME_CUSTODIAN, "lost");
+    ck_assert(driver_pinned(driver, 4));
+    driver_ask(driver, (struct ask){.home = "/g", .key = "3", .uid = 2}); /* would have the next */
+    driver_ask(driver, (struct ask){.home = "/g2", .uid = 2});            /* waits for room */
+    driver_gone_for(driver, 4, ENGINE_BLAME_CUSTODIAN, "lost");
+    driver_answer(driver, 2);
+    ck_assert_ptr_null(driver->workers[2].lease);
+    driver_up(driver, driver->pinned_count);
+    ck_assert_ptr_eq(driver->workers[driver->pinned_count].lease->api_key, call->probe.api_key);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(a_retry_keeps_its_place_before_those_admitted_later)
 {
     struct engine_settings settings = driver_settings;
@@ -543,6 +571,7 @@ static Suite *make_suite(void)
     tcase_add_test(ends, a_second_death_is_unavailable);
     tcase_add_test(ends, a_retry_waits_for_a_fresh_worker_beside_an_idle_one);
     tcase_add_test(ends, a_retry_takes_any_worker_where_no_fresh_one_can_come);
+    tcase_add_test(ends, a_retry_waits_on_while_the_turn_for_a_start_is_its_homes);
     tcase_add_test(ends, a_retry_keeps_its_place_before_those_admitted_later);
     tcase_add_test(ends, a_stray_word_before_the_request_takes_another_worker_and_no_retry);
     tcase_add_test(ends, a_stray_probe_takes_the_idle_worker_beside_it);

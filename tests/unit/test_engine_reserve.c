@@ -56,6 +56,29 @@ START_TEST(a_reserve_worker_is_started_once_a_call_has_waited_for_long)
 }
 END_TEST
 
+START_TEST(a_retry_that_has_waited_for_long_has_a_reserve_worker_started)
+{
+    struct engine_settings settings = reserving();
+    struct driver *driver;
+
+    settings.workers_per_home = 2;
+    driver = driver_create(&settings);
+    ask_often(driver, 3);
+    driver_up(driver, 1);
+    driver_up(driver, 2);
+    driver_wait(driver, RESERVE_WAIT_NS);
+    driver_up(driver, 3);
+    ask_often(driver, 1); /* has only begun to wait */
+    driver_return(driver, 1, LEASE_DIED);
+    ck_assert_uint_eq(driver->pinned_count, 4);
+    driver_answer(driver, 2);
+    ck_assert_ptr_eq(driver->workers[2].lease->api_key, driver->calls[3].probe.api_key);
+    driver_up(driver, 4);
+    ck_assert_ptr_eq(driver->workers[4].lease->api_key, driver->calls[0].probe.api_key);
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(no_reserve_is_started_where_nobody_waited_for_so_long)
 {
     struct driver *driver = create_reserving();
@@ -691,6 +714,7 @@ END_TEST
 static void add_reserve(TCase *reserve)
 {
     tcase_add_test(reserve, a_reserve_worker_is_started_once_a_call_has_waited_for_long);
+    tcase_add_test(reserve, a_retry_that_has_waited_for_long_has_a_reserve_worker_started);
     tcase_add_test(reserve, no_reserve_is_started_where_nobody_waited_for_so_long);
     tcase_add_test(reserve, a_home_has_no_more_than_its_reserve_however_many_wait);
     tcase_add_test(reserve, no_more_reserve_is_started_than_calls_wait);
