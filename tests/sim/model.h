@@ -93,12 +93,11 @@ struct model_entry {
 };
 
 struct model_failure {
-    enum status_code code; /* OK: none remembered */
-    uint64_t failed_ns;
-    bool maybe;              /* it may have been the home's pause that was answered, of which nothing is remembered */
-    enum status_code before; /* maybe: so this one may be remembered still */
-    uint64_t number;         /* in order of their occurrence: the cache's bound holds for failures, too */
-    struct fence fence;      /* the home's then */
+    unsigned codes;     /* which it may have been, a bit each; none: none is remembered */
+    bool maybe;         /* the last may have been the home's pause, of which nothing is remembered */
+    uint64_t failed_ns; /* the last */
+    uint64_t number;    /* in order of their occurrence: the cache's bound holds for failures, too */
+    struct fence fence; /* the home's then */
 };
 
 enum home_known { HOME_UNKNOWN, HOME_MAYBE, HOME_KNOWN };

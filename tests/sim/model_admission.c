@@ -30,14 +30,14 @@ static bool may_be_needed(const struct model *model, const struct model_home *ho
     if (home->known == HOME_UNKNOWN)
         return false;
     if (home->generation > 1 || home->flights.count > 0 || home->entries.count > 0 || home->paused_ns.most > 0 ||
-        home->troubled || model->plan->lazy_drains || model->epoch != model->first_epoch)
+        home->troubled || home->wish != WISH_NONE || model->plan->lazy_drains || model->epoch != model->first_epoch)
         return true;
     for (int state = 0; state < WORKER_STATE_COUNT; state++)
         if (home->worker_counts[state] > 0)
             return true;
     for (unsigned provider = 0; provider < PLAN_PROVIDER_COUNT_MAX; provider++)
         for (unsigned key = 0; key < PLAN_KEY_COUNT_MAX; key++)
-            if (home->failure[provider][key].code != STATUS_OK)
+            if (home->failure[provider][key].codes != 0)
                 return true;
     return false;
 }

@@ -16,13 +16,20 @@ static struct model_entry *entry_of(struct model *model, const struct cast_mark 
     return &model->homes[mark->home].entry[mark->provider][mark->key];
 }
 
+static bool latest_is_kept(const struct model *model, const struct model_entry *entry)
+{
+    return !entry->unsure && model->step.now_ns < model_kept_until_ns(&entry->latest, false);
+}
+
+static bool good_is_kept(const struct model *model, const struct model_entry *entry)
+{
+    return entry->good_presence == ENTRY_CERTAIN && model->step.now_ns < model_good_until_ns(model, entry, true);
+}
+
 /* Something of it counts still, so it must be there: the latest answer, or a good one beside it. */
 bool model_entry_is_kept(const struct model *model, const struct model_entry *entry)
 {
-    uint64_t now_ns = model->step.now_ns;
-
-    return (!entry->unsure && now_ns < model_kept_until_ns(&entry->latest, false)) ||
-           (entry->good_presence == ENTRY_CERTAIN && now_ns < model_good_until_ns(model, entry, true));
+    return latest_is_kept(model, entry) || good_is_kept(model, entry);
 }
 
 static void place_last(struct model *model, struct model_entry *entry, unsigned home)
@@ -115,6 +122,21 @@ static void take_good(struct model_entry *entry, const struct cast_mark *mark)
     entry->good = *mark;
 }
 
+/* What counts no more may be gone, so that an older answer has an empty place. */
+static void judge_replaced(const struct model *model, const struct model_entry *entry, const struct cast_mark *mark)
+{
+    uint64_t generation = 0;
+
+    if (entry->presence != ENTRY_CERTAIN)
+        return;
+    if (latest_is_kept(model, entry))
+        generation = entry->latest.mark.fence.generation;
+    if (good_is_kept(model, entry) && !entry->good_unsure && entry->good.fence.generation > generation)
+        generation = entry->good.fence.generation;
+    CLAIM(RULE_FENCES, generation <= mark->fence.generation,
+          "generation %" PRIu64 " took the place of %" PRIu64 " in the cache", mark->fence.generation, generation);
+}
+
 /* A flight has landed with this answer, and nothing covers it. */
 void model_store(struct model *model, const struct answer *answer)
 {
@@ -135,11 +157,7 @@ void model_store(struct model *model, const struct answer *answer)
         judge_not_stored(model, entry, &mark, scarce);
         return;
     }
-    CLAIM(RULE_FENCES,
-          entry->presence != ENTRY_CERTAIN || !model_entry_is_kept(model, entry) || entry->unsure ||
-              entry->latest.mark.fence.generation <= mark.fence.generation,
-          "generation %" PRIu64 " took the place of %" PRIu64 " in the cache", mark.fence.generation,
-          entry->latest.mark.fence.generation);
+    judge_replaced(model, entry, &mark);
     if (entry->presence == ENTRY_NONE)
         entry->good_presence = ENTRY_NONE;
     else if (entry->presence == ENTRY_MAYBE && entry->good_presence == ENTRY_CERTAIN)
@@ -172,12 +190,13 @@ void model_entries_evicted(struct model *model, unsigned home)
 {
     uint64_t evicted_count =
         model->view.counters[ENGINE_COUNTER_EVICTED] - model->before.counters[ENGINE_COUNTER_EVICTED];
+    bool has_stored = model->view.counters[ENGINE_COUNTER_STORED] > model->before.counters[ENGINE_COUNTER_STORED];
     const struct model_entry *newest = NULL;
     uint64_t left = evicted_count;
 
     if (evicted_count == 0)
         return;
-    if (model->entries.last != NULL)
+    if (has_stored && model->entries.last != NULL)
         newest = LIST_OWNER(model->entries.last, struct model_entry, recent);
     LIST_EACH (node, &model->entries)
         doubt(model, LIST_OWNER(node, struct model_entry, recent), &left, newest);

@@ -77,7 +77,7 @@ static bool remembers(const struct model *model, const struct sim_call *call, co
 {
     const struct model_failure *failure = &model->homes[call->home].failure[call->provider][call->key];
 
-    return !call->refresh && failure->code != STATUS_OK &&
+    return !call->refresh && failure->codes != 0 &&
            !model_is_covered(model, call->home, call->provider, failure->fence) &&
            !model_is_too_old(model, call, failure->fence) &&
            model->step.now_ns - failure->failed_ns < settings->failure_ttl_ns;
@@ -86,11 +86,11 @@ static bool remembers(const struct model *model, const struct sim_call *call, co
 void model_remember(struct model *model, const struct model_flight *flight, enum status_code code)
 {
     struct model_failure *failure = &model->homes[flight->home].failure[flight->provider][flight->key];
+    bool maybe = model->step.kind == STEP_GONE && model_is_paused(model, flight->home, false);
 
     *failure = (struct model_failure){
-        .code = code,
-        .before = failure->maybe ? failure->before : failure->code,
-        .maybe = model_is_paused(model, flight->home, false),
+        .codes = (maybe ? failure->codes : 0) | 1U << code,
+        .maybe = maybe,
         .failed_ns = model->step.now_ns,
         .number = ++model->failure_number,
         .fence = flight->leased ? flight->fence : model_fence(model, flight->home),
@@ -129,7 +129,7 @@ static bool is_told_of_a_failure(const struct model *model, const struct sim_cal
     const struct model_failure *failure = &model->homes[call->home].failure[call->provider][call->key];
 
     return remembers(model, call, &model->loosest) && call->engine.result.status.retry_after_ms > 0 &&
-           (failure->code == code || (failure->maybe && failure->before == code));
+           (failure->codes & 1U << code) != 0;
 }
 
 /* Its home pauses: whoever was aboard hears of it in this step, and nothing is remembered.  Where a start failed in the

@@ -34,7 +34,7 @@ static void forget_failures(struct model_home *home, unsigned provider)
     for (unsigned p = 0; p < PLAN_PROVIDER_COUNT_MAX; p++)
         for (unsigned key = 0; key < PLAN_KEY_COUNT_MAX; key++)
             if (provider == CAST_ALL || provider == p)
-                home->failure[p][key].code = STATUS_OK;
+                home->failure[p][key].codes = 0;
 }
 
 /* One home's share of an invalidation, its generation apart. */

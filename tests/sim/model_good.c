@@ -15,12 +15,14 @@ uint64_t model_good_until_ns(const struct model *model, const struct model_entry
     return entry->good.answered_ns + (certain ? model->tightest.keep_good_ns : model->loosest.keep_good_ns);
 }
 
-/* Whether there is one for this call, as far as can be known. */
+/* Whether there is one for this call, as far as can be known.  An answer that landed in this very step may have taken
+ * its room: which ones went is settled when the calls are judged. */
 enum entry_presence model_good(const struct model *model, const struct sim_call *call)
 {
     const struct model_entry *entry = entry_of(model, call);
+    bool evicts = model->view.counters[ENGINE_COUNTER_EVICTED] > model->before.counters[ENGINE_COUNTER_EVICTED];
     bool certain = entry->presence == ENTRY_CERTAIN && entry->good_presence == ENTRY_CERTAIN && !entry->good_unsure &&
-                   model->step.now_ns < model_good_until_ns(model, entry, true);
+                   !evicts && model->step.now_ns < model_good_until_ns(model, entry, true);
     bool foreign = model->step.kind == STEP_PROBE && model->step.call == call && call->at_least.epoch != 0 &&
                    call->at_least.epoch != model->epoch; /* once aboard, it is the past's */
     bool old = foreign || model->step.now_ns >= model_good_until_ns(model, entry, false) ||

@@ -112,12 +112,15 @@ void model_land(struct model *model, const struct model_flight *flight)
 
     step->refusal_stands = model_refusal_may_stand(model, entry, &mark);
     if (step->refusal_stands) {
-        bool newer = mark.fence.generation > entry->latest.mark.fence.generation;
+        uint64_t generation = entry->latest.mark.fence.generation;
 
-        /* Of a newer generation it is what is shown from now on; who may ask is the refusal's affair all the same. */
+        /* Of a newer generation it is what is shown from now on; who may ask is the refusal's affair all the same.  Of
+         * an older one it says nothing at all. */
         *kept = entry->latest;
+        if (mark.fence.generation < generation)
+            return;
         kept->asked_ns = now_ns;
-        if (newer) {
+        if (mark.fence.generation > generation) {
             kept->mark = mark;
             kept->ttl_until_ns = ttl_until_ns;
         }

@@ -55,9 +55,12 @@ static struct model_flight *next_in_turn(const struct model *model, const struct
     return is_key(model, lease, flight) ? better(model, lease, found, flight) : found;
 }
 
+/* The one used last.  Where a home has workers of several uids, one of theirs may be given up first, whichever it is. */
 static void judge_worker_choice(const struct model *model, const struct sim_worker *worker)
 {
-    if (model->undrained || worker == model->step.freed)
+    bool yields = model->view.counters[ENGINE_COUNTER_YIELDED] > model->before.counters[ENGINE_COUNTER_YIELDED];
+
+    if (model->undrained || worker == model->step.freed || (yields && !model->plan->owned))
         return;
     LIST_EACH (node, &model->alive) {
         const struct sim_worker *other = LIST_OWNER(node, struct sim_worker, node);
@@ -206,7 +209,7 @@ void model_worker_returned(struct model *model)
         model_served(model, worker, step->now_ns - worker->granted_ns);
     }
     if (step->flight != NULL && step->end == LEASE_ANSWERED) {
-        model->homes[worker->home].failure[step->flight->provider][step->flight->key].code = STATUS_OK;
+        model->homes[worker->home].failure[step->flight->provider][step->flight->key].codes = 0;
         model_land(model, step->flight);
         model_flight_end(model, step->flight);
     } else if (step->flight != NULL) {
