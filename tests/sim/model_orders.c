@@ -27,6 +27,12 @@ uint64_t model_room_count(const struct model *model, const struct model_home *ho
            (model_waiting_count(home) > 0 && (certain ? all : any) ? settings->reserve_per_home : 0);
 }
 
+/* Its pause is over now, or was over before a jump: the engine acts on that when it is told the time. */
+static bool may_pause_still(const struct model *model, const struct model_home *home)
+{
+    return home->paused_ns.most == model->step.now_ns || (model->step.overdue && home->paused_ns.most != 0);
+}
+
 /* Starts that a home's callers wait for, and that only the want of room in all delays. */
 uint64_t model_unmet_count(const struct model *model, const struct model_home *home, bool certain)
 {
@@ -35,7 +41,7 @@ uint64_t model_unmet_count(const struct model *model, const struct model_home *h
     uint64_t wanted = waiting_count > starting_count ? waiting_count - starting_count : 0;
     uint64_t room = most > live_count ? most - live_count : 0;
 
-    if (model_is_paused(model, (unsigned)(home - model->homes), !certain))
+    if (model_is_paused(model, (unsigned)(home - model->homes), !certain) || (certain && may_pause_still(model, home)))
         return 0;
     return wanted < room ? wanted : room;
 }
