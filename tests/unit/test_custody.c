@@ -1356,6 +1356,58 @@ START_TEST(so_does_one_whose_custodian_was_killed)
 }
 END_TEST
 
+static void read_from(const char *folder, const char *name, char *text, size_t size)
+{
+    char path[PATH_SIZE * 2];
+    ssize_t got;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+    got = read(fd, text, size - 1);
+    ck_assert_int_ge((int)got, 0);
+    text[got] = '\0';
+    close(fd);
+}
+
+/* Starts more processes than a worker may have, and says how far it came. */
+static const char crowding[] =
+    "(i=0; while [ $i -lt 300 ]; do sleep 1000 & i=$((i+1)); done; echo all) || echo refused\n"
+    "read line\n";
+
+/* Where version 1 has the controller (the mount of the test then lacks it) there is no bound, but the end is the same. */
+START_TEST(a_workers_processes_are_bounded_where_the_controller_is_there_and_all_of_them_end)
+{
+    char text[256], path[PATH_SIZE + 64];
+    bool bounded;
+    struct heard worker;
+
+    if (geteuid() != 0)
+        return;
+    enter_cgroup();
+    read_from(cgroup, "cgroup.controllers", text, sizeof text);
+    bounded = strstr(text, "pids") != NULL;
+    open_for_script(crowding);
+    worker = launch_up(1);
+    read_line(worker.answer_fd, text, sizeof text);
+    ck_assert_str_eq(text, bounded ? "refused" : "all");
+    snprintf(path, sizeof path, "%s/worker-%d-1", cgroup, (int)getpid());
+    if (bounded) {
+        read_from(path, "pids.max", text, sizeof text);
+        ck_assert_str_eq(text, "256\n");
+        read_from(path, "pids.events", text, sizeof text);
+        ck_assert_msg(strstr(text, "max 0\n") == NULL, "%s", text);
+    }
+    launch_up(2); /* nobody else's bound is reached */
+    custody_kill(custody, 1);
+    await_gone(1);
+    custody_kill(custody, 2);
+    await_gone(2);
+    leave_cgroup(); /* asserts that nothing is left in it */
+}
+END_TEST
+
 /* ---- a container that forbids clone3 ---- */
 
 static void forget_clone3(void)
@@ -1584,6 +1636,7 @@ static void add_lives(Suite *suite)
 
     tcase_add_test(errors, a_process_that_left_the_group_goes_with_its_worker_where_a_cgroup_is_delegated);
     tcase_add_test(errors, so_does_one_whose_custodian_was_killed);
+    tcase_add_test(errors, a_workers_processes_are_bounded_where_the_controller_is_there_and_all_of_them_end);
     tcase_add_test(errors, where_clone3_is_forbidden_a_worker_is_forked_into_its_cgroup);
     tcase_add_test(errors, workers_sealed_before_a_system_file_was_replaced_end);
     tcase_add_test(errors, what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets);
