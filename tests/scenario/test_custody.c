@@ -179,6 +179,22 @@ static void put_worker(void)
     ck_assert_int_eq(symlink(program, worker_path), 0);
 }
 
+/* A daemon that is not root's: root is never refused a process. */
+enum { DAEMON_UID = 65529 };
+
+/* A home that the daemon's uid owns. */
+static void create_daemons_home(struct home *made, const char *name)
+{
+    static const char *const files[] = {"", "/gate", "/credential"};
+    char path[HOME_PATH_SIZE + 16];
+
+    home_create(made, &stage.scratch, name);
+    for (size_t i = 0; i < ROW_COUNT(files) && geteuid() == 0; i++) {
+        snprintf(path, sizeof path, "%s%s", made->path, files[i]);
+        ck_assert_int_eq(chown(path, DAEMON_UID, DAEMON_UID), 0);
+    }
+}
+
 static void with_own_worker(void)
 {
     static const char *settings[] = {"--worker-command", worker_path, "--probe-cache-ttl-ms", "3600000", NULL};
@@ -186,8 +202,11 @@ static void with_own_worker(void)
     scratch_open(&stage.scratch);
     snprintf(worker_path, sizeof worker_path, "%s/worker", stage.scratch.path);
     put_worker();
-    home_create(home, &stage.scratch, "home");
-    daemon_start(server, &stage.scratch, settings);
+    create_daemons_home(home, "home");
+    if (geteuid() == 0)
+        daemon_start_as(server, &stage.scratch, DAEMON_UID, settings);
+    else
+        daemon_start(server, &stage.scratch, settings);
 }
 
 static void take_worker_away(void)
@@ -207,24 +226,49 @@ static void put_worker_back(void)
     put_worker();
 }
 
-static struct rlimit custodian_limit;
+struct limiting {
+    enum __rlimit_resource resource;
+    bool none;
+};
 
-static void limit_custodian(void)
+static int act_limit(void *context)
 {
+    const struct limiting *limiting = context;
     pid_t custodian = process_child_named(server->pid, "probed-custodian");
-    struct rlimit none;
+    struct rlimit limit;
 
-    ck_assert_int_eq(prlimit(custodian, RLIMIT_NOFILE, NULL, &custodian_limit), 0);
-    none = custodian_limit;
-    none.rlim_cur = 0;
-    ck_assert_int_eq(prlimit(custodian, RLIMIT_NOFILE, &none, NULL), 0);
+    if (prlimit(custodian, limiting->resource, NULL, &limit) < 0)
+        return 1;
+    limit.rlim_cur = limiting->none ? 0 : limit.rlim_max;
+    return prlimit(custodian, limiting->resource, &limit, NULL) < 0 ? 2 : 0;
 }
 
-static void free_custodian(void)
+/* By a process of the custodian's own uid: a container's root may not be let. */
+static void limit_custodian(enum __rlimit_resource resource, bool none)
 {
-    pid_t custodian = process_child_named(server->pid, "probed-custodian");
+    struct limiting limiting = {.resource = resource, .none = none};
 
-    ck_assert_int_eq(prlimit(custodian, RLIMIT_NOFILE, &custodian_limit, NULL), 0);
+    ck_assert_int_eq(geteuid() == 0 ? process_as(DAEMON_UID, act_limit, &limiting) : act_limit(&limiting), 0);
+}
+
+static void take_descriptors(void)
+{
+    limit_custodian(RLIMIT_NOFILE, true);
+}
+
+static void give_descriptors_back(void)
+{
+    limit_custodian(RLIMIT_NOFILE, false);
+}
+
+static void take_processes(void)
+{
+    limit_custodian(RLIMIT_NPROC, true);
+}
+
+static void give_processes_back(void)
+{
+    limit_custodian(RLIMIT_NPROC, false);
 }
 
 static const struct start_fault {
@@ -233,22 +277,42 @@ static const struct start_fault {
 } start_faults[] = {
     {take_worker_away, put_worker_back, "exec: No such file or directory"},
     {put_unexecutable_worker, put_worker_back, "exec: Permission denied"},
-    {limit_custodian, free_custodian, "descriptors: Too many open files"},
+    {take_descriptors, give_descriptors_back, "descriptors: Too many open files"},
+    {take_processes, give_processes_back, "fork: Resource temporarily unavailable"},
 };
 
-/* EAGAIN, which root does not get, is in unit.custody. */
+/* Two in a row, and the home pauses: whoever needs a start is told at once, with the cause and when to come again. */
+static void expect_pauses(const struct home *other)
+{
+    struct call *call;
+
+    for (size_t i = 0; i < 2; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "pause-%zu", i);
+        expect_failure(probe_begin(caller, other->path, "openrouter", key, 0), STATUS_UNAVAILABLE, NULL);
+    }
+    call = probe_begin(caller, other->path, "openrouter", "pausing", 0);
+    call_expect(call, STATUS_UNAVAILABLE, "cannot start the worker");
+    ck_assert_uint_ge(call->response->retry_after_ms, 1);
+    ck_assert_uint_le(call->response->retry_after_ms, 30000);
+    call_end(call);
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+}
+
 START_TEST(starts_that_fail_are_told_and_hurt_nobody_else)
 {
     const struct start_fault *fault = &start_faults[_i];
-    size_t count = patience_count(100), daemon_fd_count, custodian_fd_count;
+    enum { COUNT = 100 };
+    size_t daemon_fd_count, custodian_fd_count;
     pid_t custodian = process_child_named(server->pid, "probed-custodian");
     struct home other;
 
-    home_create(&other, &stage.scratch, "other");
+    create_daemons_home(&other, "other");
     expect_plan(begin("openrouter", NULL), "one");
     daemon_wait(server, "idle", 1);
     fault->bring();
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < COUNT; i++) {
         char key[32];
 
         snprintf(key, sizeof key, "key-%zu", i);
@@ -266,7 +330,10 @@ START_TEST(starts_that_fail_are_told_and_hurt_nobody_else)
     process_wait_fd_count(custodian, custodian_fd_count);
     process_wait_fd_count(server->pid, daemon_fd_count);
     ck_assert_int_eq(process_child_named(server->pid, "probed-custodian"), custodian);
+    expect_pauses(&other);
     fault->take();
+    end_pause(other.path);
+    expect_plan(probe_begin(caller, other.path, "openrouter", "after", 0), "one");
 }
 END_TEST
 

@@ -8,10 +8,13 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,15 +33,15 @@ void daemon_program(const char *name, char path[PROGRAM_PATH_SIZE])
 
 /* ---- starting ---- */
 
-/* The scripted worker, copied to where every home's owner can reach it: the build may be below a private directory. */
-static void place_worker(const struct scratch *scratch, char *path_out, size_t path_size)
+/* A program of ours, copied to where everybody can reach it: the build may be below a private directory. */
+static void place_program(const struct scratch *scratch, const char *name, char *path_out, size_t path_size)
 {
     char program[PROGRAM_PATH_SIZE];
 
-    ck_assert_int_lt(snprintf(path_out, path_size, "%s/scripted-worker", scratch->path), (int)path_size);
+    ck_assert_int_lt(snprintf(path_out, path_size, "%s/%s", scratch->path, name), (int)path_size);
     if (access(path_out, X_OK) == 0)
         return; /* by an earlier daemon of this test */
-    daemon_program("scripted-worker", program);
+    daemon_program(name, program);
     process_copy_program(program, path_out);
 }
 
@@ -58,13 +61,22 @@ static void make_environment(const char *environment[ENVIRONMENT_COUNT_MAX], con
     environment[count] = NULL;
 }
 
+/* By the bare system calls: libc's would wait for threads that a forked process does not have. */
+static bool take_uid(uid_t uid)
+{
+    return syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, uid, uid, uid) == 0 &&
+           syscall(SYS_setresuid, uid, uid, uid) == 0;
+}
+
 /* In the child: only what is safe after a fork of a process with threads. */
 static _Noreturn void become_daemon(const char *program, const char *const *arguments, const char *const *environment,
-                                    const char *stderr_path, pid_t parent)
+                                    const char *stderr_path, uid_t uid, pid_t parent)
 {
     int fd = open(stderr_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (uid != geteuid() && !take_uid(uid))
+        _exit(126);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of uid would have cleared it */
     if (getppid() != parent || fd < 0 || dup2(fd, STDERR_FILENO) < 0)
         _exit(126);
     setpgid(0, 0);
@@ -89,10 +101,11 @@ static void wait_serving(struct daemon *daemon)
     call_end(call);
 }
 
-void daemon_start(struct daemon *daemon, struct scratch *scratch, const char *const *settings)
+static void start(struct daemon *daemon, struct scratch *scratch, const char *program, uid_t uid,
+                  const char *const *settings)
 {
     static const char command[] = "PROBED_WORKER_COMMAND=";
-    char program[PROGRAM_PATH_SIZE], worker[sizeof command + PROGRAM_PATH_SIZE];
+    char worker[sizeof command + PROGRAM_PATH_SIZE];
     char stderr_path[SCRATCH_PATH_SIZE + 16];
     const char *arguments[DAEMON_SETTING_COUNT_MAX] = {"probed", "--server-listen", daemon->url, "--server-publish",
                                                        daemon->events_url};
@@ -104,9 +117,8 @@ void daemon_start(struct daemon *daemon, struct scratch *scratch, const char *co
     snprintf(daemon->url, sizeof daemon->url, "ipc://%s/rpc.sock", scratch->path);
     snprintf(daemon->events_url, sizeof daemon->events_url, "ipc://%s/events.sock", scratch->path);
     snprintf(stderr_path, sizeof stderr_path, "%s/stderr", scratch->path);
-    daemon_program("probed", program);
     memcpy(worker, command, sizeof command);
-    place_worker(scratch, worker + sizeof command - 1, sizeof worker - sizeof command + 1);
+    place_program(scratch, "scripted-worker", worker + sizeof command - 1, sizeof worker - sizeof command + 1);
     for (; settings != NULL && *settings != NULL; settings++) {
         ck_assert_uint_lt(count + 1, DAEMON_SETTING_COUNT_MAX);
         arguments[count++] = *settings;
@@ -116,9 +128,27 @@ void daemon_start(struct daemon *daemon, struct scratch *scratch, const char *co
     daemon->pid = fork();
     ck_assert_int_ge(daemon->pid, 0);
     if (daemon->pid == 0)
-        become_daemon(program, arguments, environment, stderr_path, parent);
+        become_daemon(program, arguments, environment, stderr_path, uid, parent);
     caller_open(&daemon->caller, daemon->url);
     wait_serving(daemon);
+}
+
+void daemon_start(struct daemon *daemon, struct scratch *scratch, const char *const *settings)
+{
+    char program[PROGRAM_PATH_SIZE];
+
+    daemon_program("probed", program);
+    start(daemon, scratch, program, geteuid(), settings);
+}
+
+void daemon_start_as(struct daemon *daemon, struct scratch *scratch, uid_t uid, const char *const *settings)
+{
+    char program[PROGRAM_PATH_SIZE];
+
+    ck_assert_int_eq(chown(scratch->path, uid, uid), 0);
+    place_program(scratch, "probed-custodian", program, sizeof program);
+    place_program(scratch, "probed", program, sizeof program);
+    start(daemon, scratch, program, uid, settings);
 }
 
 /* ---- stopping ---- */

@@ -30,6 +30,9 @@ struct daemon {
  * says that it is SERVING. */
 void daemon_start(struct daemon *daemon, struct scratch *scratch, const char *const *settings);
 
+/* The same as another uid (for root; its gid alone), to whom the scratch directory then belongs. */
+void daemon_start_as(struct daemon *daemon, struct scratch *scratch, uid_t uid, const char *const *settings);
+
 /* SIGTERM; asserts that it exits with 0 and leaves no socket file and no process behind. */
 void daemon_stop(struct daemon *daemon);
 
