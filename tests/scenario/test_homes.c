@@ -9,10 +9,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -127,6 +129,14 @@ static void share_memory(void)
     ck_assert_ptr_ne(asked, MAP_FAILED);
 }
 
+static void expect_code(uid_t uid, const char *path, int wanted)
+{
+    int code = probe_as(uid, path);
+
+    ck_assert_msg(code == wanted, "uid %u, %s: %s (%s) instead of %s", (unsigned)uid, path,
+                  status_code_name((enum status_code)code), asked->message, status_code_name((enum status_code)wanted));
+}
+
 START_TEST(who_may_use_which_home)
 {
     static const uid_t peers[] = {ALICE, BOB, ADMIN, 0, STRANGER};
@@ -158,14 +168,80 @@ START_TEST(who_may_use_which_home)
     };
 
     for (size_t i = 0; i < ROW_COUNT(rows); i++) {
-        for (size_t j = 0; j < ROW_COUNT(peers); j++) {
-            int code = probe_as(peers[j], rows[i].path);
-
-            ck_assert_msg(code == rows[i].codes[j], "uid %u, %s: %s (%s) instead of %s", (unsigned)peers[j],
-                          rows[i].path, status_code_name((enum status_code)code), asked->message,
-                          status_code_name((enum status_code)rows[i].codes[j]));
-        }
+        for (size_t j = 0; j < ROW_COUNT(peers); j++)
+            expect_code(peers[j], rows[i].path, rows[i].codes[j]);
     }
+}
+END_TEST
+
+/* ---- the same for a daemon that is not root's ---- */
+
+enum { DAEMON = 65529 };
+
+/* It runs its workers as itself, so it serves what its own uid may enter. */
+static void with_daemon_of_its_own_uid(void)
+{
+    static const char *const settings[] = {"--server-allow-uids", "65533 65532", "--server-admin-uids", "65531", NULL};
+
+    scratch_open(&stage.scratch);
+    home_create(home, &stage.scratch, "home");
+    daemon_start_as(server, &stage.scratch, DAEMON, settings);
+}
+
+static void open_to_all(const struct home *opened)
+{
+    ck_assert_int_eq(chmod(opened->path, 0755), 0);
+    ck_assert_int_eq(chmod(below(opened, "credential"), 0644), 0);
+}
+
+START_TEST(who_may_use_which_home_of_a_daemon_that_is_not_root)
+{
+    static const uid_t peers[] = {ALICE, BOB, ADMIN, 0, DAEMON, STRANGER};
+    enum { OK = STATUS_OK, NO = STATUS_PERMISSION_DENIED, NONE = STATUS_NOT_FOUND, OFF = STATUS_UNAVAILABLE };
+    struct home alices, daemons, private;
+    char hidden[HOME_PATH_SIZE * 2];
+
+    share_memory();
+    make_home(&alices, "alices", ALICE, "alice");
+    open_to_all(&alices);
+    make_home(&daemons, "daemons", DAEMON, "daemon");
+    make_home(&private, "private", BOB, "bob");
+    snprintf(hidden, sizeof hidden, "%s/alices", private.path); /* hers, behind his door */
+    ck_assert_int_eq(mkdir(hidden, 0755), 0);
+    ck_assert_int_eq(chown(hidden, ALICE, ALICE), 0);
+
+    const struct {
+        const char *path;
+        int codes[ROW_COUNT(peers)]; /* in their order */
+    } rows[] = {
+        {alices.path, {OK, NO, OK, OK, OK, NO}},
+        {daemons.path, {OK, OK, OK, OK, OK, NO}},
+        {home->path, {NO, NO, OFF, OFF, OFF, NO}},    /* root's, and private: who asks may be root, the worker is not */
+        {private.path, {NO, OFF, OFF, OFF, OFF, NO}}, /* his own, but he would have to open it */
+        {hidden, {NO, NO, NO, NO, NO, NO}},           /* nobody walks there, not even for the owner of what is behind */
+        {below(&private, "none"), {NO, NO, NO, NO, NO, NO}},
+        {below(&alices, "none"), {NONE, NO, NONE, NONE, NONE, NO}},
+        {below(&daemons, "none"), {NONE, NONE, NONE, NONE, NONE, NO}},
+        {"/nowhere", {NO, NO, NONE, NONE, NONE, NO}},
+    };
+
+    for (size_t i = 0; i < ROW_COUNT(rows); i++) {
+        for (size_t j = 0; j < ROW_COUNT(peers); j++)
+            expect_code(peers[j], rows[i].path, rows[i].codes[j]);
+    }
+}
+END_TEST
+
+START_TEST(its_workers_are_its_own_uids)
+{
+    struct home alices;
+    struct call *call;
+
+    make_home(&alices, "alices", ALICE, "alice");
+    open_to_all(&alices);
+    call = probe_begin(caller, alices.path, "openrouter", NULL, 0);
+    ck_assert_str_eq(probe_response(call)->usage->details[2], "uid 65529");
+    call_end(call);
 }
 END_TEST
 
@@ -578,7 +654,7 @@ enum { HUNG_COUNT = 20, HUNG_TIMEOUT_MS = 3000, HUNG_START_TIMEOUT_MS = 10000 };
 static struct hung_mount hung;
 
 /* The namespace and the mount come before the daemon, and before any thread. */
-static void open_hung(bool well, unsigned keep_s, const char *const *settings)
+static void open_hung(bool well, unsigned keep_s, uid_t uid, const char *const *settings)
 {
     static char directory[SCRATCH_PATH_SIZE + 8];
 
@@ -587,7 +663,10 @@ static void open_hung(bool well, unsigned keep_s, const char *const *settings)
     snprintf(directory, sizeof directory, "%s/hung", stage.scratch.path);
     ck_assert_int_eq(mkdir(directory, 0755), 0);
     ck_assert(hung_mount_open(&hung, directory, well, keep_s));
-    daemon_start(server, &stage.scratch, settings);
+    if (uid == geteuid())
+        daemon_start(server, &stage.scratch, settings);
+    else
+        daemon_start_as(server, &stage.scratch, uid, settings);
 }
 
 /* So that it is the probe that starts the worker. */
@@ -595,7 +674,7 @@ static const char *const no_starts_ahead[] = {"--pool-prewarm", "no", NULL};
 
 static void hung_setup(void)
 {
-    open_hung(false, 0, no_starts_ahead);
+    open_hung(false, 0, geteuid(), no_starts_ahead);
 }
 
 static const char *const room_for_twenty[] = {
@@ -603,13 +682,19 @@ static const char *const room_for_twenty[] = {
 
 static void hangs_later_setup(void)
 {
-    open_hung(true, 0, room_for_twenty);
+    open_hung(true, 0, geteuid(), room_for_twenty);
 }
 
 /* The kernel knows the directories by heart, so it is the workers' children that hang. */
 static void hangs_below_setup(void)
 {
-    open_hung(true, 3600, room_for_twenty);
+    open_hung(true, 3600, geteuid(), room_for_twenty);
+}
+
+/* The same for a daemon of the homes' owner, whose children need not change their uid. */
+static void hangs_below_owner_setup(void)
+{
+    open_hung(true, 3600, HUNG_MOUNT_OWNER, room_for_twenty);
 }
 
 static void hung_teardown(void)
@@ -725,6 +810,111 @@ START_TEST(twenty_starts_that_hang_between_fork_and_exec_leave_room_for_others)
 }
 END_TEST
 
+/* What a line of this process's status says: "Uid:", "CapEff:"; false: there is no such process. */
+static bool try_status(pid_t pid, const char *key, char value[128])
+{
+    char path[64], line[256];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    file = fopen(path, "re");
+    value[0] = '\0';
+    if (file == NULL)
+        return false;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            snprintf(value, 128, "%.127s", line + strlen(key));
+    }
+    fclose(file);
+    return true;
+}
+
+static void read_status(pid_t pid, const char *key, char value[128])
+{
+    ck_assert(try_status(pid, key, value));
+}
+
+/* What a process may look at: another's variables and memory. */
+static int act_look(void *context)
+{
+    static const char *const files[] = {"environ", "mem", "maps", "fd"};
+    const pid_t *pid = context;
+    int seen = 0;
+
+    for (size_t i = 0; i < ROW_COUNT(files); i++) {
+        char path[64];
+        int fd;
+
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)*pid, files[i]);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        seen |= (fd >= 0) << i;
+        if (fd >= 0)
+            close(fd);
+    }
+    return seen;
+}
+
+/* A process of this uid that hides nothing, so that the looking is seen to see. */
+static pid_t fork_open_book(uid_t uid)
+{
+    int ready[2];
+    char byte;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0 ||
+            prctl(PR_SET_DUMPABLE, 1) != 0 || write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq((int)read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+/* The custodian's only child, once it has become the home's owner; where it then hangs. */
+static pid_t await_owned_child(uid_t uid)
+{
+    char wanted[64], value[128] = "";
+    pid_t child;
+
+    snprintf(wanted, sizeof wanted, "\t%u\t%u\t%u\t%u\n", (unsigned)uid, (unsigned)uid, (unsigned)uid, (unsigned)uid);
+    while (strcmp(value, wanted) != 0) { /* else Check ends this */
+        wait_ms(1);
+        if (process_children(process_child_named(server->pid, "probed-custodian"), &child, 1) == 1)
+            try_status(child, "Uid:", value);
+    }
+    return child;
+}
+
+START_TEST(nobody_looks_into_a_child_between_fork_and_exec_not_even_of_its_uid)
+{
+    char path[HOME_PATH_SIZE];
+    struct call *call;
+    pid_t child, book = fork_open_book(HUNG_MOUNT_OWNER);
+
+    snprintf(path, sizeof path, "%s/n1", hung.directory);
+    expect_origin(probe_begin(caller, path, "openrouter", NULL, 0), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    call = invalidate_begin(caller, path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
+    call_expect(call, STATUS_OK, NULL);
+    call_end(call);
+    hung_mount_hang(&hung, true);
+    call = probe_begin(caller, path, "openrouter", NULL, 0);
+    child = await_owned_child(HUNG_MOUNT_OWNER);
+    ck_assert_int_ne(process_as(HUNG_MOUNT_OWNER, act_look, &book), 0);
+    ck_assert_int_eq(process_as(HUNG_MOUNT_OWNER, act_look, &child), 0);
+    ck_assert_int_ne(process_as(0, act_look, &child), 0); /* it was there all the time */
+    ck_assert_int_eq(kill(book, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(book, NULL, 0), book);
+    call_end(call);
+}
+END_TEST
+
 /* ---- run by root, which the daemon gives up ---- */
 
 STORY_SETUP(without_root, "--server-user", "65529", "--server-allow-uids", "65533 65532", "--server-admin-uids",
@@ -737,23 +927,6 @@ static pid_t find_daemon(void)
 
     ck_assert_int_gt(pid, 0);
     return pid;
-}
-
-/* What a line of this process's status says: "Uid:", "CapEff:". */
-static void read_status(pid_t pid, const char *key, char value[128])
-{
-    char path[64], line[256];
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    file = fopen(path, "re");
-    ck_assert_ptr_nonnull(file);
-    value[0] = '\0';
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0)
-            snprintf(value, 128, "%.127s", line + strlen(key));
-    }
-    fclose(file);
 }
 
 START_TEST(the_daemon_has_given_up_root_in_all_of_its_threads_and_its_custodian_has_not)
@@ -872,6 +1045,13 @@ static void add_hung(Suite *suite)
     tcase_set_timeout(tcase, patience_test_s());
     tcase_add_test(tcase, twenty_starts_that_hang_between_fork_and_exec_leave_room_for_others);
     suite_add_tcase(suite, tcase);
+    for (size_t i = 0; i < 2 && geteuid() == 0; i++) {
+        tcase = tcase_create(i == 0 ? "hangs below root's" : "hangs below its owner's");
+        tcase_add_checked_fixture(tcase, i == 0 ? hangs_below_setup : hangs_below_owner_setup, hung_teardown);
+        tcase_set_timeout(tcase, patience_test_s());
+        tcase_add_test(tcase, nobody_looks_into_a_child_between_fork_and_exec_not_even_of_its_uid);
+        suite_add_tcase(suite, tcase);
+    }
 }
 
 int main(void)
@@ -889,6 +1069,9 @@ int main(void)
         tcase_add_test(tcase, swapping_names_never_gives_another_homes_data);
         tcase_add_test(tcase, an_env_that_is_none_neither_counts_nor_hangs_a_start);
         add_without_root(suite);
+        tcase = story_case(suite, "own uid", with_daemon_of_its_own_uid);
+        tcase_add_test(tcase, who_may_use_which_home_of_a_daemon_that_is_not_root);
+        tcase_add_test(tcase, its_workers_are_its_own_uids);
     }
     if (hung_mount_possible())
         add_hung(suite);

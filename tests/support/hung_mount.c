@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REQUEST_SIZE = 65536, WRITE_SIZE_MAX = 4096, ATTRIBUTES_VALID_S = 3600 };
+enum { REQUEST_SIZE = 65536, WRITE_SIZE_MAX = 4096, ATTRIBUTES_VALID_S = 3600, OWNED_NODE = 1 << 20 };
 
 bool hung_mount_possible(void)
 {
@@ -42,20 +42,23 @@ static void answer(int device, uint64_t unique, int error, const void *body, siz
 
 static struct fuse_attr directory_of(uint64_t node)
 {
-    return (struct fuse_attr){.ino = node, .mode = S_IFDIR | 0755, .nlink = 2};
+    uint32_t owner = node >= OWNED_NODE ? HUNG_MOUNT_OWNER : 0;
+
+    return (struct fuse_attr){.ino = node, .mode = S_IFDIR | 0755, .nlink = 2, .uid = owner, .gid = owner};
 }
 
 /* Whatever is asked while it is well. */
 static void answer_well(const struct hung_mount *mount, const struct fuse_in_header *head, const char *name)
 {
-    struct fuse_entry_out entry = {.nodeid = FUSE_ROOT_ID + 1 + (uint64_t)strtoul(name + 1, NULL, 10)};
+    uint64_t first_node = name[0] == 'n' ? OWNED_NODE : FUSE_ROOT_ID + 1;
+    struct fuse_entry_out entry = {.nodeid = first_node + (uint64_t)strtoul(name + 1, NULL, 10)};
     struct fuse_attr_out attributes = {.attr_valid = mount->keep_s, .attr = directory_of(head->nodeid)};
 
     entry.entry_valid = entry.attr_valid = mount->keep_s;
     entry.attr = directory_of(entry.nodeid);
     if (head->opcode == FUSE_GETATTR)
         answer(mount->device, head->unique, 0, &attributes, sizeof attributes);
-    else if (head->opcode == FUSE_LOOKUP && name[0] == 'h')
+    else if (head->opcode == FUSE_LOOKUP && (name[0] == 'h' || name[0] == 'n'))
         answer(mount->device, head->unique, 0, &entry, sizeof entry);
     else if (head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET && head->opcode != FUSE_INTERRUPT)
         answer(mount->device, head->unique, head->opcode == FUSE_LOOKUP ? ENOENT : ENOSYS, NULL, 0);

@@ -1,5 +1,6 @@
 /* A file system that hangs: a FUSE mount whose server answers for its root directory and for nothing below it, or does
- * for a while.  While it is well, each name in it that begins with 'h' is a directory without anything in it.
+ * for a while.  While it is well, each name in it that begins with 'h' is a directory without anything in it, root's,
+ * or HUNG_MOUNT_OWNER's where it begins with 'n'.
  *
  * It is mounted in a mount namespace of this process's own, so nothing is left when the process ends, however it does.
  * Open it before other threads start: those share the namespace.
@@ -10,6 +11,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+
+enum { HUNG_MOUNT_OWNER = 65534 };
 
 struct hung_mount {
     const char *directory; /* lent */
