@@ -892,6 +892,18 @@ static pid_t await_owned_child(uid_t uid)
     return child;
 }
 
+START_TEST(nobody_of_its_uid_looks_into_a_daemon_or_its_custodian)
+{
+    pid_t pids[] = {server->pid, process_child_named(server->pid, "probed-custodian")}, book = fork_open_book(DAEMON);
+
+    ck_assert_int_ne(process_as(DAEMON, act_look, &book), 0);
+    for (size_t i = 0; i < ROW_COUNT(pids); i++)
+        ck_assert_int_eq(process_as(DAEMON, act_look, &pids[i]), 0);
+    ck_assert_int_eq(kill(book, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(book, NULL, 0), book);
+}
+END_TEST
+
 START_TEST(nobody_looks_into_a_child_between_fork_and_exec_not_even_of_its_uid)
 {
     char path[HOME_PATH_SIZE];
@@ -1072,6 +1084,7 @@ int main(void)
         tcase = story_case(suite, "own uid", with_daemon_of_its_own_uid);
         tcase_add_test(tcase, who_may_use_which_home_of_a_daemon_that_is_not_root);
         tcase_add_test(tcase, its_workers_are_its_own_uids);
+        tcase_add_test(tcase, nobody_of_its_uid_looks_into_a_daemon_or_its_custodian);
     }
     if (hung_mount_possible())
         add_hung(suite);

@@ -73,8 +73,10 @@ static struct status settle(struct rlimit *file_limit_out)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGCHLD);
+    /* Not dumpable, nor is any child until it is exec'd: what workers say on standard error passes through here. */
     if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
-        fcntl(PROTOCOL_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || fcntl(PROTOCOL_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+        getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return status_make(STATUS_UNAVAILABLE, "cannot settle: %s", strerror(errno));
     *file_limit_out = limit;
     limit.rlim_cur = limit.rlim_max; /* three descriptors a worker; when it is refused, the old limit holds */
