@@ -11,12 +11,14 @@
 #include "tests/support/raw.h"
 #include "tests/support/story.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -125,23 +127,23 @@ static void write_home_file(const char *name, const char *format, const char *se
     home_write(home, name, text);
 }
 
-static void canary_setup(void)
+static void open_canaries(const char *run_ms)
 {
-    static const char *const settings[] = {"--log-level",
-                                           "trace",
-                                           "--probe-failure-ttl-ms",
-                                           "0",
-                                           "--pool-queue-per-home",
-                                           "1",
-                                           "--pool-term-grace-ms",
-                                           "50",
-                                           "--pool-workers-per-home",
-                                           "1",
-                                           "--probe-run-ms",
-                                           "1000",
-                                           "--server-request-bytes-max",
-                                           "524288",
-                                           NULL};
+    const char *const settings[] = {"--log-level",
+                                    "trace",
+                                    "--probe-failure-ttl-ms",
+                                    "0",
+                                    "--pool-queue-per-home",
+                                    "1",
+                                    "--pool-term-grace-ms",
+                                    "50",
+                                    "--pool-workers-per-home",
+                                    "1",
+                                    "--probe-run-ms",
+                                    run_ms,
+                                    "--server-request-bytes-max",
+                                    "524288",
+                                    NULL};
 
     for (size_t i = 0; i < ROW_COUNT(canaries); i++)
         make_canary(canaries[i]);
@@ -154,6 +156,31 @@ static void canary_setup(void)
     ck_assert_int_eq(nng_socket_set_int(events, NNG_OPT_RECVBUF, EVENT_COUNT_MAX), 0);
     ck_assert_int_eq(nng_socket_set(events, NNG_OPT_SUB_SUBSCRIBE, "", 0), 0);
     ck_assert_int_eq(nng_dial(events, server->events_url, NULL, 0), 0);
+}
+
+/* A probe that hangs is soon over. */
+static void canary_setup(void)
+{
+    open_canaries("1000");
+}
+
+/* A probe may last while memory is searched, however slow the machine. */
+static void patient_setup(void)
+{
+    open_canaries("60000");
+}
+
+/* The same, with every limit on core files lifted and a place to write them: nothing but the programs' own doing is in
+ * their way. */
+static void cores_setup(void)
+{
+    const struct rlimit any = {RLIM_INFINITY, RLIM_INFINITY};
+
+    patient_setup(); /* opens the scratch directory, too */
+    daemon_stop(server);
+    ck_assert_int_eq(chdir(stage.scratch.path), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_CORE, &any), 0);
+    daemon_start(server, &stage.scratch, NULL);
 }
 
 static void canary_teardown(void)
@@ -399,16 +426,95 @@ START_TEST(marked_secrets_are_found_nowhere)
 }
 END_TEST
 
+/* ---- core files ---- */
+
+/* Ends a process by a signal that asks for a core file; whether there is one, of a child of ours. */
+static bool aborts_with_core(pid_t child)
+{
+    int status;
+
+    ck_assert_int_eq(kill(child, SIGABRT), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    return WCOREDUMP(status);
+}
+
+static pid_t fork_idler(void)
+{
+    pid_t child = fork();
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        for (;;)
+            pause();
+    }
+    return child;
+}
+
+/* Takes those away that are there already. */
+static size_t take_cores(const char *folder)
+{
+    size_t count = 0;
+    DIR *files = opendir(folder);
+
+    ck_assert_ptr_nonnull(files);
+    for (const struct dirent *entry; (entry = readdir(files)) != NULL;) {
+        if (strncmp(entry->d_name, "core", 4) == 0) {
+            ck_assert_int_eq(unlinkat(dirfd(files), entry->d_name, 0), 0);
+            count++;
+        }
+    }
+    closedir(files);
+    return count;
+}
+
+/* Whoever of the three dies of a fault, with a key about. */
+START_TEST(no_core_file_is_left_by_whoever_dies)
+{
+    struct call *call;
+    pid_t custodian = process_child_named(server->pid, "probed-custodian"), worker;
+
+    if (!aborts_with_core(fork_idler()))
+        printf("this system writes no core files at all: see /proc/sys/kernel/core_pattern\n");
+    take_cores(stage.scratch.path);
+    call = begin_leased("gate", key.secret);
+    ck_assert_uint_eq(process_children(custodian, &worker, 1), 1);
+    ck_assert_int_eq(kill(worker, SIGABRT), 0);
+    home_wait(home, "ask", 2); /* the next one has the request */
+    ck_assert_int_eq(kill(custodian, SIGABRT), 0);
+    take_reply(call); /* it has had its second try */
+    end_pause(home->path);
+    call = begin_leased("gate", key.secret);
+    ck_assert_msg(!aborts_with_core(server->pid), "probed left a core file");
+    server->pid = -1;
+    daemon_wait_alone(server, PATIENCE_MS);
+    caller_close(caller);
+    call_end(call);
+    ck_assert_uint_eq(take_cores(stage.scratch.path) + take_cores(home->path), 0);
+}
+END_TEST
+
+static TCase *add_case(Suite *suite, const char *name, void (*setup)(void))
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_add_checked_fixture(tcase, setup, canary_teardown);
+    tcase_set_timeout(tcase, patience_test_s());
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
 int main(void)
 {
     Suite *suite = suite_create("canary");
-    TCase *tcase = tcase_create("canary");
+    TCase *tcase = add_case(suite, "memory", patient_setup);
 
-    tcase_add_checked_fixture(tcase, canary_setup, canary_teardown);
-    tcase_set_timeout(tcase, patience_test_s());
-    suite_add_tcase(suite, tcase);
     if (!PATIENCE_SANITIZED) /* who keep copies of their own, and terabytes of shadow */
         tcase_add_test(tcase, the_memory_of_a_daemon_holds_a_key_while_its_call_is_in_the_air_and_not_after);
+    tcase = add_case(suite, "canary", canary_setup);
     tcase_add_test(tcase, marked_secrets_are_found_nowhere);
+    tcase = add_case(suite, "cores", cores_setup);
+    tcase_add_test(tcase, no_core_file_is_left_by_whoever_dies);
     return check_main(suite);
 }

@@ -1,8 +1,9 @@
 /* How long tests wait, and how often they try.
  *
  * Patience is for what must come: it is long, and is only ever used up by a failure.  Promises of the contract about
- * time are asserted where time is worth something: not under sanitizers.  Counts are a share of the figure that
- * scripts/soak reaches. */
+ * time are asserted where time is worth something: not under sanitizers, nor on an emulated machine, of which
+ * PROBED_EMULATED=1 tells (its Check wants CK_TIMEOUT_MULTIPLIER).  Counts are a share of the figure that scripts/soak
+ * reaches. */
 #ifndef TESTS_SUPPORT_PATIENCE_H
 #define TESTS_SUPPORT_PATIENCE_H
 
@@ -31,17 +32,22 @@ enum {
     SHARE_OF_SOAK = 20                      /* at least a twentieth runs always */
 };
 
+static inline bool patience_is_told(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 /* Whether a bound in time may be asserted. */
 static inline bool patience_time_counts(void)
 {
-    return !PATIENCE_SANITIZED;
+    return !PATIENCE_SANITIZED && !patience_is_told("PROBED_EMULATED");
 }
 
 static inline bool patience_soaks(void)
 {
-    const char *value = getenv("PROBED_SOAK");
-
-    return value != NULL && strcmp(value, "1") == 0;
+    return patience_is_told("PROBED_SOAK");
 }
 
 /* How many of `figure` tries are made now. */
