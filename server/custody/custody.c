@@ -28,11 +28,11 @@
 #include <unistd.h>
 
 #define NEVER_NS         UINT64_MAX
-#define READY_NS_MAX     (5 * NS_PER_S)    /* from a custodian's start to its first word */
-#define STOP_NS_MAX      (2 * NS_PER_S)    /* what custody_destroy may take */
-#define HANG_UP_NS       (1 * NS_PER_S)    /* from hanging up to KILL */
-#define SETTLED_NS       (1 * NS_PER_S)    /* a custodian that lived this long is replaced at once */
-#define REPLACE_NS_MIN   (100 * NS_PER_MS) /* one that lived shorter after this; doubling while none gets ready */
+#define READY_NS_MAX     (5 * NS_PER_S)   /* from a custodian's start to its first word */
+#define STOP_NS_MAX      (2 * NS_PER_S)   /* what custody_destroy may take */
+#define HANG_UP_NS       (1 * NS_PER_S)   /* from hanging up to KILL */
+#define SETTLED_NS       (1 * NS_PER_S)   /* a custodian that lived this long is replaced at once */
+#define REPLACE_NS_MIN   (20 * NS_PER_MS) /* one that lived shorter after this; doubling while none gets ready */
 #define REPLACE_NS_MAX   (10 * NS_PER_S)
 #define RESEND_NS        (5 * NS_PER_MS) /* the socket was full */
 #define SWEEP_NS         (5 * NS_PER_MS) /* between two looks at what a dead custodian left */
