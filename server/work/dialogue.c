@@ -105,20 +105,14 @@ static enum read_end read_some(int fd, char *bytes, size_t size, size_t *count_o
 
 /* ---- the steps ---- */
 
-static bool is_gone(const struct dialogue *dialogue)
-{
-    struct pollfd fd = {.fd = dialogue->bounds.gone_fd, .events = POLLIN};
-
-    return poll(&fd, 1, 0) > 0;
-}
-
 /* The worker was idle until now: bytes or an end of file, of either pipe, are of no request of ours. */
 static enum lease_end look_for_stray(struct dialogue *dialogue)
 {
     struct pollfd fds[] = {{.fd = dialogue->channel.answer_fd, .events = POLLIN},
-                           {.fd = dialogue->channel.request_fd}}; /* an error is reported unasked */
+                           {.fd = dialogue->channel.request_fd}, /* an error is reported unasked */
+                           {.fd = dialogue->bounds.gone_fd, .events = POLLIN}};
 
-    if (poll(fds, 2, 0) <= 0 && !is_gone(dialogue))
+    if (poll(fds, 3, 0) <= 0)
         return LEASE_ANSWERED;
     dialogue->status = status_make(STATUS_UNAVAILABLE, "the worker %s before it was asked",
                                    fds[0].revents & POLLIN ? "had something to say" : "had ended");
@@ -166,20 +160,19 @@ static enum lease_end write_request(struct dialogue *dialogue, const struct text
     return end;
 }
 
-/* A whole line is in: nothing may be behind it. */
+/* A whole line is in: nothing may be behind it.  One look tells that there is nothing, as there should be. */
 static enum lease_end look_behind(struct dialogue *dialogue)
 {
+    struct pollfd fds[] = {{.fd = dialogue->channel.answer_fd, .events = POLLIN},
+                           {.fd = dialogue->bounds.gone_fd, .events = POLLIN}};
     char byte;
     size_t count;
 
-    switch (read_some(dialogue->channel.answer_fd, &byte, 1, &count)) {
-    case READ_BYTES:
+    if (poll(fds, 2, 0) <= 0)
+        return LEASE_ANSWERED;
+    if (fds[0].revents != 0 && read_some(fds[0].fd, &byte, 1, &count) == READ_BYTES)
         return fail_breached(dialogue, "wrote more than one line");
-    case READ_END_OF_FILE:
-        return fail_died(dialogue, "with its answer, which voids it");
-    default:
-        return is_gone(dialogue) ? fail_died(dialogue, "with its answer, which voids it") : LEASE_ANSWERED;
-    }
+    return fail_died(dialogue, "with its answer, which voids it");
 }
 
 /* Adds what belongs to the line; *whole_out once its end was in the chunk. */
