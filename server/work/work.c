@@ -1,4 +1,7 @@
-/* The handlers: a stack of idle ones, and a thread for each that was ever needed at once. */
+/* The handlers: a stack of idle ones, and a thread for each that was ever needed at once.
+ *
+ * What an outcome sets off is mostly the next lease of the same worker.  Whoever handed the outcome back takes it up
+ * itself, when it is through with the rest: to wake another thread for it costs more than most of what is left. */
 #include "server/work/work.h"
 
 #include "server/base/clock.h"
@@ -31,11 +34,16 @@ struct handler {
     struct condition wake;
     int gone_fd; /* an eventfd: raised when the worker of the latest lease is gone */
 
+    /* Its thread's own. */
+    bool returning;            /* is handing an outcome back */
+    struct engine_lease *next; /* lent: taken up meanwhile, and asked when that is done */
+
     /* Guarded by work->lock. */
     pthread_t thread;
     struct list_node node;      /* in work->all */
     struct engine_lease *lease; /* lent; NULL: nothing to do */
     uint64_t worker_id;         /* of the latest lease */
+    bool gone_raised;           /* gone_fd is */
     struct handler *next_idle;  /* below it on the stack */
 };
 
@@ -53,6 +61,8 @@ struct work {
     struct handler *idle; /* the top of the stack: most recently idle */
     bool closing;
 };
+
+static _Thread_local struct handler *self; /* NULL: this thread is no handler */
 
 /* ---- one lease ---- */
 
@@ -84,27 +94,56 @@ static struct lease_outcome ask(const struct engine_lease *lease, const struct w
 
 /* ---- handlers ---- */
 
+/* From here on work_worker_gone finds it.  What was said of the worker before is taken back. */
+static void give_lease_held(struct work *work, struct handler *handler, struct engine_lease *lease) REQUIRES(work->lock)
+{
+    uint64_t count;
+
+    lock_assert_held(&work->lock);
+    if (handler->gone_raised && read(handler->gone_fd, &count, sizeof count) < 0)
+        INVARIANT(errno == EAGAIN);
+    handler->gone_raised = false;
+    handler->lease = lease;
+    handler->worker_id = lease->worker_id;
+}
+
+/* With the lock released meanwhile.  Gives the lease that the outcome set off, if this handler took it up; or NULL. */
+static struct engine_lease *serve_held(struct handler *handler) REQUIRES(handler->work->lock)
+{
+    struct work *work = handler->work;
+    struct engine_lease *lease = handler->lease;
+    struct work_settings settings = work->settings;
+    struct lease_outcome outcome;
+
+    lock_release(&work->lock);
+    if (work->is_gone(work->context, lease->worker_id)) /* it may have been said before the lease was taken */
+        work_worker_gone(work, lease->worker_id);
+    outcome = ask(lease, &settings, handler->gone_fd);
+    handler->next = NULL;
+    handler->returning = true;
+    work->returned(work->context, lease, &outcome);
+    handler->returning = false;
+    lock_acquire(&work->lock);
+    return handler->next;
+}
+
 static void run_handler(void *context)
 {
     struct handler *handler = context;
     struct work *work = handler->work;
 
+    self = handler;
     lock_acquire(&work->lock);
     handler->thread = pthread_self(); /* known before its first lease is back, and so before work_destroy */
     for (;;) {
-        struct engine_lease *lease = handler->lease;
+        if (handler->lease != NULL) {
+            struct engine_lease *next = serve_held(handler);
 
-        if (lease != NULL) {
-            struct work_settings settings = work->settings;
-            struct lease_outcome outcome;
-
-            lock_release(&work->lock);
-            if (work->is_gone(work->context, lease->worker_id)) /* it may have been said before the lease was taken */
-                work_worker_gone(work, lease->worker_id);
-            outcome = ask(lease, &settings, handler->gone_fd);
-            work->returned(work->context, lease, &outcome);
-            lock_acquire(&work->lock);
             handler->lease = NULL;
+            if (next != NULL) {
+                give_lease_held(work, handler, next);
+                continue;
+            }
             handler->next_idle = work->idle;
             work->idle = handler;
         } else if (work->closing) {
@@ -121,18 +160,6 @@ static void destroy_handler(struct handler *handler)
     close(handler->gone_fd);
     condition_fini(&handler->wake);
     free(handler);
-}
-
-/* From here on work_worker_gone finds it.  What was said of the worker before is taken back. */
-static void give_lease_held(struct work *work, struct handler *handler, struct engine_lease *lease) REQUIRES(work->lock)
-{
-    uint64_t count;
-
-    lock_assert_held(&work->lock);
-    if (read(handler->gone_fd, &count, sizeof count) < 0)
-        INVARIANT(errno == EAGAIN);
-    handler->lease = lease;
-    handler->worker_id = lease->worker_id;
 }
 
 static struct handler *create_handler(struct work *work)
@@ -191,6 +218,10 @@ void work_take(struct work *work, struct engine_lease *lease)
     struct handler *handler;
     struct status status = status_ok();
 
+    if (self != NULL && self->work == work && self->returning && self->next == NULL) {
+        self->next = lease;
+        return;
+    }
     lock_acquire(&work->lock);
     INVARIANT(!work->closing);
     handler = work->idle;
@@ -224,8 +255,10 @@ void work_worker_gone(struct work *work, uint64_t worker_id)
     LIST_EACH (node, &work->all) {
         struct handler *handler = LIST_OWNER(node, struct handler, node);
 
-        if (handler->lease != NULL && handler->worker_id == worker_id && write(handler->gone_fd, &one, sizeof one) < 0)
-            INVARIANT(errno == EAGAIN); /* raised already */
+        if (handler->lease == NULL || handler->worker_id != worker_id || handler->gone_raised)
+            continue;
+        INVARIANT(write(handler->gone_fd, &one, sizeof one) == sizeof one);
+        handler->gone_raised = true;
     }
     lock_release(&work->lock);
 }

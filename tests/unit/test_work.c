@@ -29,12 +29,16 @@ static struct bench benches[LEASE_COUNT];
 static struct work *work;
 static struct lock lock;
 static struct condition came_back;
-static struct bench *next_from_callback; /* taken by the first outcome that comes back */
+static size_t next_count; /* of the leases behind it that the first outcome sets off */
+static bool next_dies;    /* their worker is gone before they are asked */
+
+static void be_gone(uint64_t worker_id);
 
 static void returned(void *context, struct engine_lease *lease, const struct lease_outcome *outcome)
 {
     struct bench *bench = (struct bench *)lease;
-    struct bench *next;
+    size_t count;
+    bool dies;
 
     lock_assert_none();
     ck_assert_ptr_eq(context, benches);
@@ -43,12 +47,17 @@ static void returned(void *context, struct engine_lease *lease, const struct lea
     bench->outcome = *outcome;
     bench->thread = pthread_self();
     bench->returned = true;
-    next = next_from_callback;
-    next_from_callback = NULL;
+    count = next_count;
+    dies = next_dies;
+    next_count = 0;
     condition_broadcast(&came_back);
     lock_release(&lock);
-    if (next != NULL)
-        work_take(work, &next->lease);
+    for (size_t i = 1; i <= count; i++)
+        work_take(work, &bench[i].lease);
+    if (count > 0 && dies) {
+        be_gone(bench[1].lease.worker_id);
+        work_worker_gone(work, bench[1].lease.worker_id);
+    }
 }
 
 static uint64_t gone_id; /* guarded by lock: whose process is gone; 0: nobody's */
@@ -294,15 +303,38 @@ START_TEST(handlers_are_kept_for_the_next_lease)
 }
 END_TEST
 
-START_TEST(an_outcome_may_set_off_the_next_lease)
+START_TEST(what_an_outcome_sets_off_needs_no_other_handler)
 {
     work_destroy(work);
     create(1);
-    next_from_callback = &benches[1];
+    next_count = 1;
     run(&benches[0]);
     hear(&benches[1]);
     answer(&benches[1]);
     ck_assert_int_eq(wait_returned(&benches[1])->end, LEASE_ANSWERED);
+    ck_assert(pthread_equal(benches[0].thread, benches[1].thread));
+}
+END_TEST
+
+START_TEST(of_several_that_it_sets_off_none_waits_for_another)
+{
+    next_count = 3;
+    run(&benches[0]);
+    for (size_t i = 1; i <= 3; i++)
+        hear(&benches[i]);
+    for (size_t i = 3; i >= 1; i--) {
+        answer(&benches[i]);
+        ck_assert_int_eq(wait_returned(&benches[i])->end, LEASE_ANSWERED);
+    }
+}
+END_TEST
+
+START_TEST(a_worker_that_goes_before_it_is_asked_by_the_same_handler_is_noticed)
+{
+    next_count = 1;
+    next_dies = true;
+    run(&benches[0]);
+    ck_assert_int_eq((int)wait_returned(&benches[1])->end, LEASE_STRAY);
 }
 END_TEST
 
@@ -359,7 +391,9 @@ int main(void)
     tcase_add_test(tcase, one_that_was_gone_before_its_lease_was_taken_is_noticed_too);
     tcase_add_test(tcase, what_was_said_of_one_worker_is_not_held_against_the_next);
     tcase_add_test(tcase, handlers_are_kept_for_the_next_lease);
-    tcase_add_test(tcase, an_outcome_may_set_off_the_next_lease);
+    tcase_add_test(tcase, what_an_outcome_sets_off_needs_no_other_handler);
+    tcase_add_test(tcase, of_several_that_it_sets_off_none_waits_for_another);
+    tcase_add_test(tcase, a_worker_that_goes_before_it_is_asked_by_the_same_handler_is_noticed);
     tcase_add_test(tcase, a_lease_no_handler_can_be_started_for_comes_back_at_once);
     tcase_add_test(tcase, changed_settings_hold_for_the_next_lease);
     tcase_add_test(tcase, nothing_is_destroyed_quietly);
