@@ -38,6 +38,7 @@
 #define SWEEP_NS         (5 * NS_PER_MS) /* between two looks at what a dead custodian left */
 #define SWEEP_NS_MAX     (2 * NS_PER_S)  /* then its wards are given up, and looked after at leisure */
 #define SWEEP_LEISURE_NS (1 * NS_PER_S)
+#define CALM_NS          (10 * NS_PER_MS) /* how long a worker is idle before it is watched */
 
 _Static_assert(REPLACE_NS_MIN < 500 * NS_PER_MS, "a custodian that was ready is back within half a second");
 
@@ -71,6 +72,7 @@ struct custody {
     int32_t custodian_pid;          /* 0: there is none at present */
     char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, as the last custodian that got ready said */
     bool stopping;                  /* custody_destroy was called */
+    uint64_t asleep_until_ns;       /* when the thread wakes by itself, as it said last */
 
     /* the custody thread's own (the creator's before it starts) */
     struct link link;
@@ -114,6 +116,7 @@ static void watch_held(struct custody *custody, struct ward *ward) REQUIRES(cust
 
 static void unwatch_held(struct custody *custody, struct ward *ward) REQUIRES(custody->lock)
 {
+    list_remove(&ward->watch_node);
     if (ward->watched)
         epoll_ctl(custody->epoll_fd, EPOLL_CTL_DEL, ward->answer_fd, NULL);
     ward->watched = false;
@@ -176,7 +179,7 @@ static bool is_readable(int fd)
 }
 
 /* A watch outlives the idleness it was meant for: when its worker was leased meanwhile, what woke us was an answer and
- * has been read.  Then the watch goes on. */
+ * has been read.  Its next idleness is watched anew. */
 static void report_spoke(struct custody *custody, uint64_t worker_id)
 {
     struct ward *ward;
@@ -189,12 +192,26 @@ static void report_spoke(struct custody *custody, uint64_t worker_id)
     if (news) {
         turn = ward->watch_turn;
         unwatch_held(custody, ward);
-    } else if (ward != NULL && ward->watched) {
-        watch_held(custody, ward);
     }
     lock_release(&custody->lock);
     if (news)
         custody->events.spoke(custody->context, worker_id, turn);
+}
+
+/* Those that have been idle for long enough.  A worker that is leased again and again never is, and its answers wake
+ * nobody but who waits for them. */
+static void begin_watches(struct custody *custody, uint64_t now_ns)
+{
+    lock_acquire(&custody->lock);
+    LIST_EACH_SAFE (node, &custody->wards.to_watch) {
+        struct ward *ward = LIST_OWNER(node, struct ward, watch_node);
+
+        if (ward->watch_due_ns > now_ns)
+            break;
+        list_remove(node);
+        watch_held(custody, ward);
+    }
+    lock_release(&custody->lock);
 }
 
 static size_t count_in(struct custody *custody, enum ward_state state)
@@ -581,10 +598,25 @@ static uint64_t next_due(const struct custody *custody)
     return custody->resend_ns == 0 ? due_ns : earlier(due_ns, custody->resend_ns);
 }
 
+/* Until when there is nothing to do.  Who has something that is due earlier wakes the thread. */
+static uint64_t fall_asleep(struct custody *custody)
+{
+    uint64_t due_ns = next_due(custody);
+    const struct list_node *node;
+
+    lock_acquire(&custody->lock);
+    node = custody->wards.to_watch.first;
+    if (node != NULL)
+        due_ns = earlier(due_ns, LIST_OWNER(node, struct ward, watch_node)->watch_due_ns);
+    custody->asleep_until_ns = due_ns;
+    lock_release(&custody->lock);
+    return due_ns;
+}
+
 static void await_events(struct custody *custody)
 {
     struct epoll_event events[EVENT_COUNT];
-    uint64_t due_ns = next_due(custody), now_ns = clock_now_ns(), count_of_wakes;
+    uint64_t due_ns = fall_asleep(custody), now_ns = clock_now_ns(), count_of_wakes;
     int wait_ms = -1, count;
 
     if (due_ns != NEVER_NS)
@@ -632,6 +664,7 @@ static void take_turn(struct custody *custody)
         custodian_is_due(custody, now_ns);
     if (now_ns >= custody->sweep_due_ns)
         sweep(custody, now_ns);
+    begin_watches(custody, now_ns);
     refuse_start(custody);
     send_orders(custody, now_ns);
 }
@@ -865,18 +898,33 @@ void custody_end(struct custody *custody, uint64_t worker_id)
     wake(custody);
 }
 
+/* A wake that is told twice is one, and one that comes when the thread is about to sleep is found there. */
+static bool note_idle_held(struct custody *custody, struct ward *ward, uint64_t turn) REQUIRES(custody->lock)
+{
+    bool is_earlier;
+
+    ward->watch_turn = turn;
+    ward->watch_due_ns = clock_now_ns() + CALM_NS; /* under the lock, so that the list is in order */
+    list_move(&custody->wards.to_watch, &ward->watch_node);
+    is_earlier = ward->watch_due_ns < custody->asleep_until_ns;
+    if (is_earlier)
+        custody->asleep_until_ns = ward->watch_due_ns;
+    return is_earlier;
+}
+
 void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn)
 {
     struct ward *ward;
+    bool sleeps_longer;
 
     lock_acquire(&custody->lock);
     ward = wards_find(&custody->wards, worker_id);
     /* Whoever comes late, with an idleness that is over, must not take the present one's place. */
-    if (ward != NULL && ward->answer_fd >= 0 && turn >= ward->watch_turn) {
-        ward->watch_turn = turn;
-        watch_held(custody, ward);
-    }
+    sleeps_longer =
+        ward != NULL && ward->answer_fd >= 0 && turn >= ward->watch_turn && note_idle_held(custody, ward, turn);
     lock_release(&custody->lock);
+    if (sleeps_longer)
+        wake(custody);
 }
 
 int32_t custody_custodian_pid(struct custody *custody)

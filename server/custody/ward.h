@@ -43,12 +43,15 @@ struct ward {
     bool ended;                            /* custody_end was called */
     bool watched;                          /* answer_fd is in the epoll set */
     uint64_t watch_turn;                   /* what custody_watch was told last */
+    uint64_t watch_due_ns;                 /* when the watch begins, if nothing happens until then */
+    struct list_node watch_node;           /* on to_watch; or on none */
 };
 
 struct wards {
     struct ward *by_id;
     struct list in_state[WARD_STATE_COUNT];
     struct list outbox, refused;
+    struct list to_watch; /* by watch_due_ns */
 };
 
 /* Queued, without a channel; NULL when memory is short.  The id must be a new one. */

@@ -815,6 +815,31 @@ START_TEST(bytes_that_were_there_before_the_watch_are_reported)
 }
 END_TEST
 
+START_TEST(of_several_idlenesses_the_latest_is_watched)
+{
+    struct heard worker;
+
+    open_for_script("read line\necho stray\nread line\n");
+    worker = launch_up(1);
+    custody_watch(custody, 1, 5);
+    custody_watch(custody, 1, 6);
+    custody_watch(custody, 1, 4); /* comes late */
+    ck_assert_int_eq((int)write(worker.request_fd, "\n", 1), 1);
+    ck_assert_uint_eq(await_spoke(1).turn, 6);
+}
+END_TEST
+
+START_TEST(a_watch_ends_with_its_worker_before_it_has_begun)
+{
+    open_for_script(waits);
+    launch_up(1);
+    custody_watch(custody, 1, 5);
+    custody_end(custody, 1);
+    custody_watch(custody, 1, 6);
+    ck_assert_int_eq(await_gone(1).spoke_count, 0);
+}
+END_TEST
+
 START_TEST(nothing_is_reported_of_a_worker_that_is_not_watched)
 {
     char line[16];
@@ -1636,6 +1661,8 @@ static void add_lives(Suite *suite)
     tcase_add_test(channel, bytes_that_nobody_asked_for_are_reported_once);
     tcase_add_test(channel, end_of_file_is_a_word_too);
     tcase_add_test(channel, bytes_that_were_there_before_the_watch_are_reported);
+    tcase_add_test(channel, of_several_idlenesses_the_latest_is_watched);
+    tcase_add_test(channel, a_watch_ends_with_its_worker_before_it_has_begun);
     tcase_add_test(channel, nothing_is_reported_of_a_worker_that_is_not_watched);
     tcase_add_test(channel, orders_for_unknown_workers_are_nothing);
 
