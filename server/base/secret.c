@@ -1,7 +1,11 @@
 /* Secrets in memory that is left out of core files: libsodium's, locked and guarded, as far as that goes.
  *
  * Locked memory is scarce (RLIMIT_MEMLOCK), and each guarded piece takes three mappings of 65,530 that a process may
- * have, so a crowd that brings a key each must not use it up: beyond a mebibyte a secret has pages of its own. */
+ * have, so a crowd that brings a key each must not use it up: beyond a mebibyte a secret has pages of its own.
+ *
+ * To make and unmake such a piece takes ten system calls, which cost more than all the rest of a call that brings a
+ * key.  So a piece of one page, which nearly every key fits in, is kept when it was wiped, as it is: locked, guarded,
+ * empty.  A secret lies at its end, directly before the page that nobody can touch. */
 #include "server/base/secret.h"
 
 #include "server/base/invariant.h"
@@ -15,7 +19,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { GUARD_SIZE = 16 }; /* libsodium's canary in front of what it gives */
+enum {
+    GUARD_SIZE = 16,      /* libsodium's canary in front of what it gives */
+    SPARE_COUNT_MAX = 64, /* pieces kept */
+};
 
 struct secret {
     atomic_uint holders;
@@ -24,7 +31,11 @@ struct secret {
     unsigned char bytes[];
 };
 
-static atomic_size_t guarded_size; /* whole pages */
+/* Whole pages: of secrets, and of spare pieces as well. */
+static atomic_size_t guarded_size, mapped_size;
+
+/* Pieces of one page, wiped; NULL: none is here.  Whoever exchanges one for NULL has it. */
+static _Atomic(unsigned char *) spares[SPARE_COUNT_MAX];
 
 int secret_setup(void)
 {
@@ -49,17 +60,86 @@ size_t secret_guarded_size(void)
     return atomic_load(&guarded_size);
 }
 
+/* What a piece of one page holds. */
+static size_t piece_size(void)
+{
+    return whole_pages(1) - GUARD_SIZE;
+}
+
+/* NULL: there is none. */
+static unsigned char *take_spare(void)
+{
+    unsigned char *piece = NULL;
+
+    for (size_t i = 0; i < SPARE_COUNT_MAX && piece == NULL; i++) {
+        if (atomic_load_explicit(&spares[i], memory_order_relaxed) != NULL)
+            piece = atomic_exchange(&spares[i], NULL);
+    }
+    return piece;
+}
+
+/* False: there are enough. */
+static bool keep_spare(unsigned char *piece)
+{
+    bool kept = false;
+
+    for (size_t i = 0; i < SPARE_COUNT_MAX && !kept; i++) {
+        unsigned char *none = NULL;
+
+        kept = atomic_compare_exchange_strong(&spares[i], &none, piece);
+    }
+    return kept;
+}
+
 /* NULL: the mebibyte is full, or the system has no more such memory. */
+static unsigned char *map_guarded(size_t size)
+{
+    size_t pages_size = whole_pages(size + GUARD_SIZE);
+    unsigned char *piece = NULL;
+
+    if (atomic_fetch_add(&mapped_size, pages_size) + pages_size <= SECRET_GUARDED_SIZE_MAX)
+        piece = sodium_malloc(size);
+    if (piece == NULL)
+        atomic_fetch_sub(&mapped_size, pages_size);
+    return piece;
+}
+
+static void unmap_guarded(unsigned char *piece, size_t size)
+{
+    sodium_free(piece);
+    atomic_fetch_sub(&mapped_size, whole_pages(size + GUARD_SIZE));
+}
+
+/* Of the piece that a secret of `size` bytes lies at the end of. */
+static size_t size_of_piece(size_t size)
+{
+    return size_of(size) > piece_size() ? size_of(size) : piece_size();
+}
+
+/* NULL: as map_guarded. */
 static struct secret *allocate_guarded(size_t size)
 {
-    size_t pages_size = whole_pages(size_of(size) + GUARD_SIZE);
-    struct secret *secret = NULL;
+    size_t whole_size = size_of_piece(size);
+    unsigned char *piece = whole_size == piece_size() ? take_spare() : NULL;
 
-    if (atomic_fetch_add(&guarded_size, pages_size) + pages_size <= SECRET_GUARDED_SIZE_MAX)
-        secret = sodium_malloc(size_of(size));
-    if (secret == NULL)
-        atomic_fetch_sub(&guarded_size, pages_size);
-    return secret;
+    if (piece == NULL)
+        piece = map_guarded(whole_size);
+    if (piece == NULL)
+        return NULL;
+    atomic_fetch_add(&guarded_size, whole_pages(whole_size + GUARD_SIZE));
+    return (struct secret *)(void *)(piece + whole_size - size_of(size));
+}
+
+/* Wipes it. */
+static void give_back_guarded(struct secret *secret)
+{
+    size_t size = size_of(secret->size), whole_size = size_of_piece(secret->size);
+    unsigned char *piece = (unsigned char *)secret + size - whole_size;
+
+    sodium_memzero(secret, size);
+    atomic_fetch_sub(&guarded_size, whole_pages(whole_size + GUARD_SIZE));
+    if (whole_size != piece_size() || !keep_spare(piece))
+        unmap_guarded(piece, whole_size);
 }
 
 /* NULL: memory is short. */
@@ -99,8 +179,7 @@ static void give_back(struct secret *secret)
     size_t size = size_of(secret->size);
 
     if (secret->guarded) {
-        sodium_free(secret);
-        atomic_fetch_sub(&guarded_size, whole_pages(size + GUARD_SIZE));
+        give_back_guarded(secret);
     } else {
         sodium_memzero(secret, size);
         munmap(secret, whole_pages(size));

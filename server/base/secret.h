@@ -1,7 +1,7 @@
 /* A secret's bytes: shared by count, wiped when the last holder lets go, left out of core files.
  *
  * The first mebibyte of them is locked in memory, with pages around each that nobody can touch; what comes on top is
- * wiped and left out of core files, too, and no more.
+ * wiped and left out of core files, too, and no more.  Of that mebibyte a quarter at most is kept, wiped, for the next.
  *
  * Ownership: secret_create gives one count, secret_share adds one, secret_release takes one.  Threads: any. */
 #ifndef SERVER_BASE_SECRET_H

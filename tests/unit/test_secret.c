@@ -90,6 +90,26 @@ START_TEST(any_thread_may_hold_and_let_go)
 }
 END_TEST
 
+enum { OWN_COUNT = 100 }; /* of all threads together more than are kept */
+
+/* Each has bytes of its own, and finds them unchanged. */
+static void *come_and_go(void *argument)
+{
+    struct secret *secrets[OWN_COUNT];
+    unsigned char bytes[100];
+
+    memset(bytes, (int)(uintptr_t)argument, sizeof bytes);
+    for (size_t round = 0; round < 50; round++) {
+        for (size_t i = 0; i < OWN_COUNT; i++)
+            secrets[i] = secret_create(bytes, sizeof bytes);
+        for (size_t i = 0; i < OWN_COUNT; i++) {
+            ck_assert_mem_eq(secret_bytes(secrets[i]), bytes, sizeof bytes);
+            secret_release(secrets[i]);
+        }
+    }
+    return NULL;
+}
+
 /* libsodium's guard page: nothing behind the bytes can be read. */
 START_TEST(reading_past_the_end_ends_the_process)
 {
@@ -166,6 +186,39 @@ START_TEST(a_secret_larger_than_guarded_memory_is_one_like_any_other)
 }
 END_TEST
 
+START_TEST(guarded_memory_is_used_again_and_keeps_nothing_of_who_had_it)
+{
+    char key[1000], flags[256];
+    struct secret *secret;
+    const char *end;
+
+    memset(key, 'k', sizeof key);
+    secret = secret_create(key, sizeof key);
+    end = secret_bytes(secret) + sizeof key;
+    secret_release(secret);
+    for (const char *byte = end - sizeof key; byte < end; byte++)
+        ck_assert_int_eq(*byte, 0);
+
+    secret = secret_create("short", 5);
+    ck_assert_ptr_eq(secret_bytes(secret) + 5 + (16 - 5 % 16) % 16, end + (16 - sizeof key % 16) % 16);
+    find_flags(secret_bytes(secret), flags);
+    ck_assert_msg(strstr(flags, " dd") != NULL, "%s", flags);
+    secret_release(secret);
+}
+END_TEST
+
+START_TEST(any_thread_may_bring_a_secret)
+{
+    pthread_t threads[THREAD_COUNT];
+
+    for (uintptr_t i = 0; i < THREAD_COUNT; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, come_and_go, (void *)(i + 1)), 0);
+    for (size_t i = 0; i < THREAD_COUNT; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    ck_assert_uint_eq(secret_guarded_size(), 0);
+}
+END_TEST
+
 START_TEST(a_fingerprint_depends_on_the_key_and_on_every_byte)
 {
     struct fingerprint_key key, other_key;
@@ -225,6 +278,8 @@ int main(void)
     tcase_add_test_raise_signal(tcase, reading_past_the_end_ends_the_process, SIGSEGV);
     tcase_add_test(tcase, a_mebibyte_is_guarded_and_all_of_it_is_left_out_of_core_files);
     tcase_add_test(tcase, a_secret_larger_than_guarded_memory_is_one_like_any_other);
+    tcase_add_test(tcase, guarded_memory_is_used_again_and_keeps_nothing_of_who_had_it);
+    tcase_add_test(tcase, any_thread_may_bring_a_secret);
     tcase_add_test(tcase, a_fingerprint_depends_on_the_key_and_on_every_byte);
     tcase_add_test(tcase, random_bytes_are_never_the_same);
     tcase_add_test(tcase, wiped_bytes_are_zero);
