@@ -15,6 +15,8 @@
  * On any other version all of it passes through, since later releases do call back on a stopped aio.
  * It replaces sendmsg and accept for the whole process: own code that wants EPIPE uses send or write.
  *
+ * And sysconf: nng asks it how many threads to start, and is answered as nng_shim_one_cpu says.
+ *
  * With NNG_SHIM_STREAMS_ONLY it is what libprobed carries: the two stream functions, which a client needs to connect
  * again, and nothing that would change a stranger's process.  There the order of linking decides whether libnng finds
  * us, and loading must not fail over it. */
@@ -31,6 +33,15 @@
 #include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default"), used))
+
+/* The sanitizers' runtimes call sysconf before anything of a program may run. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED
+#endif
+#endif
 
 typedef void stream_operation(nng_stream *stream, nng_aio *aio);
 
@@ -77,6 +88,32 @@ EXPORTED int accept(int socket, __SOCKADDR_ARG address, socklen_t *restrict addr
     return accept4(socket, address, address_size, SOCK_CLOEXEC);
 }
 
+static _Thread_local bool finds_one_cpu;
+
+void nng_shim_one_cpu(bool one)
+{
+    finds_one_cpu = one;
+}
+
+#ifndef SANITIZED
+
+/* Also called before find_library, by other libraries as they are loaded. */
+EXPORTED long sysconf(int name)
+{
+    typedef long function(int name);
+    static _Atomic(function *) of_library;
+    function *known = atomic_load_explicit(&of_library, memory_order_relaxed);
+
+    if (name == _SC_NPROCESSORS_ONLN && finds_one_cpu)
+        return 1;
+    if (known == NULL) {
+        *(void **)&known = dlsym(RTLD_NEXT, "sysconf");
+        atomic_store_explicit(&of_library, known, memory_order_relaxed);
+    }
+    return known(name);
+}
+
+#endif
 #endif
 
 static void finish_dropped(nng_aio *aio)

@@ -8,4 +8,9 @@
  * In libprobed it is known only once there was a connection. */
 bool nng_shim_active(void);
 
+/* For the time of nng's first call by this thread: nng finds one CPU, and starts the two task threads that it starts
+ * there.  It starts two for each CPU of the machine otherwise, wherever they may run; on one CPU all but two of them only
+ * stand in each other's way.  Without effect under sanitizers, and in libprobed. */
+void nng_shim_one_cpu(bool one);
+
 #endif

@@ -9,6 +9,7 @@
 #include "server/base/secret.h"
 #include "server/edge/dispatch.h"
 #include "server/edge/inside.h"
+#include "server/edge/nng_start.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -129,6 +130,7 @@ void exchange_sent(void *context)
     struct exchange *exchange = context, *next;
     struct edge *edge = exchange->edge;
 
+    nng_start_callback();
     if (nng_aio_result(exchange->send) != 0) { /* memory was short: its client learns that no answer will come */
         nng_msg_free(nng_aio_get_msg(exchange->send));
         nng_aio_set_msg(exchange->send, NULL);
@@ -293,6 +295,7 @@ void exchange_received(void *context)
     uint64_t arrived_ns = clock_now_ns();
     nng_msg *message;
 
+    nng_start_callback();
     if (nng_aio_result(exchange->receive) != 0) {
         rest(exchange);
         return;

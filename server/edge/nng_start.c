@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+static bool on_one_cpu; /* written before nng has threads */
+
 /* The last CPU in the mask; -1 when there are fewer than two to choose from. */
 static int64_t last_of_several(const cpu_set_t *allowed)
 {
@@ -27,8 +29,11 @@ static int64_t last_of_several(const cpu_set_t *allowed)
 static struct status first_call(void)
 {
     nng_socket socket;
-    int error = nng_rep0_open(&socket);
+    int error;
 
+    nng_shim_one_cpu(on_one_cpu);
+    error = nng_rep0_open(&socket);
+    nng_shim_one_cpu(false);
     if (error != 0)
         return status_make(STATUS_UNAVAILABLE, "cannot start nng: %s", nng_strerror(error));
     nng_close(socket);
@@ -47,6 +52,7 @@ struct status nng_start(int64_t cpu)
         return status_make(STATUS_UNAVAILABLE, "cannot read this process's CPUs: %s", strerror(errno));
     if (cpu == NNG_START_AUTO)
         cpu = last_of_several(&allowed);
+    on_one_cpu = cpu != NNG_START_ANY_CPU || CPU_COUNT(&allowed) == 1;
     if (cpu == NNG_START_ANY_CPU)
         return first_call();
     CPU_ZERO(&one);
@@ -59,6 +65,18 @@ struct status nng_start(int64_t cpu)
     if (sched_setaffinity(0, sizeof allowed, &allowed) != 0 && status_is_ok(&status))
         status = status_make(STATUS_UNAVAILABLE, "cannot put back this process's CPUs: %s", strerror(errno));
     return status;
+}
+
+void nng_start_callback(void)
+{
+    static _Thread_local bool seen;
+    const struct sched_param parameters = {.sched_priority = 0};
+
+    if (seen || !on_one_cpu)
+        return;
+    seen = true;
+    if (sched_getscheduler(0) == SCHED_OTHER)                  /* another policy is somebody's choice */
+        (void)sched_setscheduler(0, SCHED_BATCH, &parameters); /* refused by a sandbox: it is only faster */
 }
 
 enum { SETTLE_MS = 50 };

@@ -4,9 +4,11 @@
 #include "server/threads/lock.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct start {
     void (*body)(void *context);
@@ -14,12 +16,26 @@ struct start {
     char name[16];
 };
 
+/* As the first thread, whose id is the process's.  What the system refuses stays as it was inherited. */
+static void leave_starter(void)
+{
+    cpu_set_t cpus;
+    struct sched_param parameters;
+    int policy = sched_getscheduler(getpid());
+
+    if (sched_getaffinity(getpid(), sizeof cpus, &cpus) == 0)
+        (void)sched_setaffinity(0, sizeof cpus, &cpus);
+    if (policy != sched_getscheduler(0) && sched_getparam(getpid(), &parameters) == 0)
+        (void)sched_setscheduler(0, policy, &parameters);
+}
+
 static void *run(void *argument)
 {
     struct start start = *(struct start *)argument;
 
     free(argument);
     pthread_setname_np(pthread_self(), start.name);
+    leave_starter();
     start.body(start.context);
     return NULL;
 }

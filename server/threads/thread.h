@@ -1,4 +1,7 @@
-/* Starting and joining named threads.  Signals are blocked by main before the first of them starts. */
+/* Starting and joining named threads.  Signals are blocked by main before the first of them starts.
+ *
+ * Each runs where and as the process's first thread does, whoever starts it: nng's callbacks do, and nng's threads are
+ * on a CPU, and of a scheduling policy, of their own. */
 #ifndef SERVER_THREADS_THREAD_H
 #define SERVER_THREADS_THREAD_H
 

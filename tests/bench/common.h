@@ -4,6 +4,7 @@
 
 #include "client/probeload/clock.h"
 #include "client/probeload/histogram.h"
+#include "proto/nng_shim.h"
 
 #include <inttypes.h>
 #include <nng/nng.h>
@@ -20,7 +21,8 @@ static inline void must(int error, const char *what)
     }
 }
 
-/* nng's threads inherit the mask of whoever makes its first call: `cpu` is a number, or "any". */
+/* nng's threads inherit the mask of whoever makes its first call: `cpu` is a number, or "any".  On one CPU there are as
+ * many as the daemon has there, unless the bench says how many CPUs nng shall find. */
 static inline int open_on_cpu(int (*open)(nng_socket *socket), nng_socket *socket, const char *cpu)
 {
     cpu_set_t before, one;
@@ -31,8 +33,10 @@ static inline int open_on_cpu(int (*open)(nng_socket *socket), nng_socket *socke
         CPU_ZERO(&one);
         CPU_SET((size_t)atoi(cpu), &one);
         sched_setaffinity(0, sizeof one, &one);
+        nng_shim_one_cpu(getenv("BENCH_PROCESSORS") == NULL);
     }
     error = open(socket);
+    nng_shim_one_cpu(false);
     sched_setaffinity(0, sizeof before, &before);
     return error;
 }
