@@ -19,11 +19,26 @@ static const char dotenv_file[] = ".env";
 
 /* ---- the keyring ---- */
 
-static json_t *keyring_read(int directory_fd, const char *path)
+static void keyring_read_dotenv(struct keyring *keyring)
+{
+    const struct files *files = keyring->files;
+    enum file_state state = files_read(files, files->home_fd, dotenv_file, &keyring->dotenv);
+    struct dotenv dotenv;
+
+    if (state == FILE_READ && !dotenv_open(&dotenv, text_string(&keyring->dotenv), keyring->dotenv.size))
+        state = FILE_BROKEN;
+    files_tell(files, files->home_fd, dotenv_file, state);
+}
+
+static json_t *keyring_read(const struct files *files, int directory_fd, const char *path)
 {
     struct text text = TEXT_EMPTY;
-    json_t *document = files_read(directory_fd, path, &text) ? document_parse(text_string(&text), text.size) : NULL;
+    enum file_state state = files_read(files, directory_fd, path, &text);
+    json_t *document = document_parse(text_string(&text), text.size);
 
+    if (state == FILE_READ && document == NULL)
+        state = FILE_BROKEN;
+    files_tell(files, directory_fd, path, state);
     text_wipe(&text);
     return document;
 }
@@ -31,16 +46,40 @@ static json_t *keyring_read(int directory_fd, const char *path)
 void keyring_open(struct keyring *keyring, const struct files *files)
 {
     *keyring = (struct keyring){.files = files};
-    (void)!files_read(files->home_fd, dotenv_file, &keyring->dotenv);
-    keyring->auth = keyring_read(files->home_fd, auth_file);
+    keyring_read_dotenv(keyring);
+    keyring->auth = keyring_read(files, files->home_fd, auth_file);
+}
+
+void keyring_forget(struct keyring *keyring)
+{
+    while (keyring->document_count > 0)
+        json_decref(keyring->documents[--keyring->document_count]);
 }
 
 void keyring_close(struct keyring *keyring)
 {
     text_wipe(&keyring->dotenv);
     json_decref(keyring->auth);
-    while (keyring->document_count > 0)
-        json_decref(keyring->documents[--keyring->document_count]);
+    keyring_forget(keyring);
+}
+
+static void keyring_empty(const json_t *part)
+{
+    (void)json_array_clear((json_t *)(size_t)part);
+    (void)json_object_clear((json_t *)(size_t)part);
+}
+
+void keyring_leave_rest(struct keyring *keyring)
+{
+    for (const struct provider *const *row = providers; *row != NULL; row++) {
+        keyring_empty(json_object_get(json_object_get(keyring->auth, "credential_pool"), (*row)->id));
+        for (size_t i = 0; i < PROVIDER_SIGN_IN_COUNT_MAX && (*row)->sign_ins[i].token != NULL; i++) {
+            const struct sign_in *sign_in = &(*row)->sign_ins[i];
+
+            if (!sign_in->foreign && strcmp(sign_in->file, auth_file) == 0)
+                keyring_empty(document_at(keyring->auth, sign_in->path));
+        }
+    }
 }
 
 bool keyring_variable(const struct keyring *keyring, const char *name, struct text *value)
@@ -82,11 +121,11 @@ static const json_t *keyring_foreign(struct keyring *keyring, const struct sign_
         return NULL;
     fd = sign_in->directory_variable == NULL ? -1 : keyring_open_variable(keyring, sign_in->directory_variable);
     if (fd >= 0) {
-        document = keyring_read(fd, sign_in->file);
+        document = keyring_read(keyring->files, fd, sign_in->file);
         close(fd);
     } else {
         snprintf(path, sizeof path, "%s/%s", sign_in->directory, sign_in->file);
-        document = keyring_read(keyring->files->user_home_fd, path);
+        document = keyring_read(keyring->files, keyring->files->user_home_fd, path);
     }
     if (document != NULL)
         keyring->documents[keyring->document_count++] = document;
@@ -102,23 +141,117 @@ static const json_t *keyring_own(struct keyring *keyring, const struct sign_in *
         return keyring->auth;
     if (keyring->document_count == KEYRING_DOCUMENT_COUNT_MAX)
         return NULL;
-    document = keyring_read(keyring->files->home_fd, sign_in->file);
+    document = keyring_read(keyring->files, keyring->files->home_fd, sign_in->file);
     if (document != NULL)
         keyring->documents[keyring->document_count++] = document;
     return document;
 }
 
-/* ---- the search ---- */
+/* ---- what is stored ---- */
 
-struct candidate {
-    const char *secret; /* lent */
-    size_t size;
-    enum credential_kind kind;
-    enum credential_origin origin;
-    const char *place;
-    const json_t *record;
-    struct stamp expiry; /* what the file says; a JWT says it itself */
+struct walk {
+    struct keyring *keyring;
+    const struct provider *provider;
+    bool (*see)(void *context, const struct candidate *candidate);
+    void *context;
+    bool failed; /* memory was short */
 };
+
+/* Whether the walk is over. */
+static bool walk_show(struct walk *walk, struct candidate candidate)
+{
+    candidate.size = candidate.secret == NULL ? 0 : strlen(candidate.secret);
+    return walk->see(walk->context, &candidate);
+}
+
+static bool walk_pool_entry(struct walk *walk, const json_t *entry)
+{
+    const char *own = walk->provider->pool_token;
+
+    return walk_show(walk,
+                     (struct candidate){.secret = own != NULL ? document_string(entry, own) : pool_entry_token(entry),
+                                        .kind = walk->provider->kind,
+                                        .origin = CREDENTIAL_FROM_POOL,
+                                        .place = "the pool of auth.json",
+                                        .record = entry,
+                                        .expiry = stamp_read(json_object_get(entry, "expires_at_ms"))});
+}
+
+static bool walk_pool(struct walk *walk)
+{
+    struct pool pool;
+    bool over = false;
+
+    if (!pool_open(&pool, walk->keyring->auth, walk->provider->id)) {
+        walk->failed = true;
+        return true;
+    }
+    for (size_t i = 0; i < pool.count && !over; i++)
+        over = walk_pool_entry(walk, pool.entries[i].json);
+    pool_close(&pool);
+    return over;
+}
+
+static bool walk_record(struct walk *walk, const struct sign_in *sign_in, const json_t *record)
+{
+    return record != NULL &&
+           walk_show(walk,
+                     (struct candidate){.secret = document_string(record, sign_in->token),
+                                        .kind = CREDENTIAL_SIGN_IN,
+                                        .origin = sign_in->foreign ? CREDENTIAL_FROM_FOREIGN : CREDENTIAL_FROM_HOME,
+                                        .place = sign_in->file,
+                                        .record = record,
+                                        .expiry = sign_in->expiry == NULL
+                                                      ? STAMP_ABSENT
+                                                      : stamp_read(json_object_get(record, sign_in->expiry))});
+}
+
+/* Each member in turn, by name. */
+static bool walk_records(struct walk *walk, const struct sign_in *sign_in, const json_t *document)
+{
+    size_t count;
+    const char **names = document_names(document, &count);
+    bool over = false;
+
+    if (names == NULL && count > 0) {
+        walk->failed = true;
+        return true;
+    }
+    for (size_t i = 0; i < count && !over; i++)
+        over = walk_record(walk, sign_in, json_object_get(document, names[i]));
+    free(names);
+    return over;
+}
+
+static bool walk_sign_in(struct walk *walk, const struct sign_in *sign_in)
+{
+    const json_t *document =
+        sign_in->foreign ? keyring_foreign(walk->keyring, sign_in) : keyring_own(walk->keyring, sign_in);
+
+    if (strcmp(sign_in->path, "*") == 0)
+        return walk_records(walk, sign_in, document);
+    return walk_record(walk, sign_in, document_at(document, sign_in->path));
+}
+
+static bool walk_sign_ins(struct walk *walk)
+{
+    for (size_t i = 0; i < PROVIDER_SIGN_IN_COUNT_MAX && walk->provider->sign_ins[i].token != NULL; i++) {
+        if (walk_sign_in(walk, &walk->provider->sign_ins[i]))
+            return true;
+    }
+    return false;
+}
+
+bool credential_walk(struct keyring *keyring, const struct provider *provider,
+                     bool (*see)(void *context, const struct candidate *candidate), void *context)
+{
+    struct walk walk = {keyring, provider, see, context, false};
+
+    (void)(walk_pool(&walk) || walk_sign_ins(&walk));
+    return !walk.failed;
+}
+
+/* ---- the search ---- */
 
 struct search {
     struct keyring *keyring;
@@ -225,80 +358,28 @@ static bool search_useless(struct search *search)
     return false;
 }
 
-static bool search_pool_entry(struct search *search, const json_t *entry)
+/* An entry of the pool that its marks rule out is passed over. */
+static bool search_stored(void *context, const struct candidate *candidate)
 {
-    struct stamp until;
-    const char *own = search->provider->pool_token;
-    const char *token = own != NULL ? document_string(entry, own) : pool_entry_token(entry);
-    enum pool_mark mark = pool_entry_mark(entry, search->now_s, &until);
+    struct search *search = context;
 
-    if (token == NULL || (mark != POOL_USABLE && mark != POOL_EXPIRED))
+    if (candidate->secret == NULL)
         return false;
-    return search_consider(search, &(struct candidate){.secret = token,
-                                                       .size = strlen(token),
-                                                       .kind = search->provider->kind,
-                                                       .origin = CREDENTIAL_FROM_POOL,
-                                                       .place = "the pool of auth.json",
-                                                       .record = entry,
-                                                       .expiry = stamp_read(json_object_get(entry, "expires_at_ms"))});
+    if (candidate->origin == CREDENTIAL_FROM_POOL) {
+        struct stamp until;
+        enum pool_mark mark = pool_entry_mark(candidate->record, search->now_s, &until);
+
+        if (mark != POOL_USABLE && mark != POOL_EXPIRED)
+            return false;
+    }
+    return search_consider(search, candidate);
 }
 
-static bool search_pool(struct search *search)
+static bool search_storage(struct search *search)
 {
-    struct pool pool;
-    bool over = false;
-
-    if (!pool_open(&pool, search->keyring->auth, search->provider->id)) {
+    if (!credential_walk(search->keyring, search->provider, search_stored, search))
         search->end = CREDENTIAL_NO_MEMORY;
-        return true;
-    }
-    for (size_t i = 0; i < pool.count && !over; i++)
-        over = search_pool_entry(search, pool.entries[i].json);
-    pool_close(&pool);
-    return over;
-}
-
-static bool search_record(struct search *search, const struct sign_in *sign_in, const json_t *record)
-{
-    const char *token = document_string(record, sign_in->token);
-
-    return token != NULL &&
-           search_consider(
-               search, &(struct candidate){.secret = token,
-                                           .size = strlen(token),
-                                           .kind = CREDENTIAL_SIGN_IN,
-                                           .origin = sign_in->foreign ? CREDENTIAL_FROM_FOREIGN : CREDENTIAL_FROM_HOME,
-                                           .place = sign_in->file,
-                                           .record = record,
-                                           .expiry = sign_in->expiry == NULL
-                                                         ? STAMP_ABSENT
-                                                         : stamp_read(json_object_get(record, sign_in->expiry))});
-}
-
-static bool search_sign_in(struct search *search, const struct sign_in *sign_in)
-{
-    const json_t *document =
-        sign_in->foreign ? keyring_foreign(search->keyring, sign_in) : keyring_own(search->keyring, sign_in);
-    const char *name;
-    json_t *record;
-
-    if (strcmp(sign_in->path, "*") != 0)
-        return search_record(search, sign_in, document_at(document, sign_in->path));
-    json_object_foreach((json_t *)(size_t)document, name, record)
-    {
-        if (search_record(search, sign_in, record))
-            return true;
-    }
-    return false;
-}
-
-static bool search_sign_ins(struct search *search)
-{
-    for (size_t i = 0; i < PROVIDER_SIGN_IN_COUNT_MAX && search->provider->sign_ins[i].token != NULL; i++) {
-        if (search_sign_in(search, &search->provider->sign_ins[i]))
-            return true;
-    }
-    return false;
+    return true;
 }
 
 enum credential_search credential_find(struct keyring *keyring, const struct provider *provider,
@@ -308,7 +389,7 @@ enum credential_search credential_find(struct keyring *keyring, const struct pro
 
     *credential_out = (struct credential){.secret = TEXT_EMPTY};
     (void)(search_request(&search, request_key) || search_variables(&search) || search_useless(&search) ||
-           search_pool(&search) || search_sign_ins(&search));
+           search_storage(&search));
     return search.end;
 }
 

@@ -8,6 +8,9 @@
  * A keyring is what the two trees said at one moment; it is opened for one probe and wiped behind it.  Nothing is
  * written and nothing refreshed.
  *
+ * What is stored is walked by credential_walk, whoever asks: a search takes the first that can be used, a reader
+ * (server/reader) all there is.
+ *
  * Ownership: a credential's secret is its own, its record is lent by the keyring: credential_fini() first.
  * Threads: none of its own. */
 #ifndef SERVER_WORKER_CREDENTIALS_H
@@ -17,6 +20,7 @@
 #include "server/base/text.h"
 #include "server/worker/files.h"
 #include "server/worker/outcome.h"
+#include "server/worker/stamp.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -60,8 +64,25 @@ enum credential_search {
     CREDENTIAL_NO_MEMORY
 };
 
+/* Something stored for a provider, whether or not it can be used. */
+struct candidate {
+    const char *secret; /* lent; NULL: there is none, or it is kept elsewhere */
+    size_t size;
+    enum credential_kind kind;
+    enum credential_origin origin;
+    const char *place;    /* as in struct credential */
+    const json_t *record; /* lent; the object that it stands in, whose other members belong to it */
+    struct stamp expiry;  /* what the file says; a JWT says it itself */
+};
+
 void keyring_open(struct keyring *keyring, const struct files *files);
 void keyring_close(struct keyring *keyring);
+
+/* Forgets other files than the two that each probe reads, so that another provider's can be opened. */
+void keyring_forget(struct keyring *keyring);
+
+/* Empties what rows of the table read of auth.json: what is left there belongs to no provider we know. */
+void keyring_leave_rest(struct keyring *keyring);
 
 /* The value of a variable: `.env`, where an empty one unsets it, else the environment.  Adds to `value`; false when
  * there is none.  text_wipe() it. */
@@ -72,6 +93,11 @@ bool credential_is_placeholder(const char *secret);
 
 /* Whether it can stand in a header: 0x21 to 0x7e. */
 bool credential_is_sendable(const char *secret, size_t size);
+
+/* Shows `see` what is stored for the provider, in the order of a search: the entries of its pool, then its sign-ins.
+ * It ends with the first that `see` says true to.  False: memory is short. */
+MUST_USE bool credential_walk(struct keyring *keyring, const struct provider *provider,
+                              bool (*see)(void *context, const struct candidate *candidate), void *context);
 
 /* Whatever comes of it, credential_fini() *credential_out; it is filled with CREDENTIAL_FOUND alone. */
 MUST_USE enum credential_search credential_find(struct keyring *keyring, const struct provider *provider,

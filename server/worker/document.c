@@ -1,5 +1,6 @@
 #include "server/worker/document.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char byte_order_mark[] = "\xef\xbb\xbf";
@@ -65,6 +66,26 @@ const char *document_string(const json_t *object, const char *name)
     if (size == 0 || strlen(json_string_value(value)) != size)
         return NULL;
     return json_string_value(value);
+}
+
+static int document_compare(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+const char **document_names(const json_t *object, size_t *count_out)
+{
+    size_t count = json_object_size(object), at = 0;
+    const char **names = count == 0 ? NULL : calloc(count, sizeof *names);
+    const char *name;
+    json_t *value;
+
+    *count_out = count;
+    if (names == NULL)
+        return NULL;
+    json_object_foreach((json_t *)(size_t)object, name, value) names[at++] = name;
+    qsort(names, count, sizeof *names, document_compare);
+    return names;
 }
 
 bool document_is_true(const json_t *object, const char *name)

@@ -26,6 +26,10 @@ const json_t *document_at(const json_t *object, const char *path);
 /* A member that is a string without NUL and not empty; lent.  NULL otherwise. */
 const char *document_string(const json_t *object, const char *name);
 
+/* The names of an object's members in their own order, whatever order they were written in: it means nothing (RFC 8259).
+ * Given, free() it; the names are lent.  NULL when there are none, or memory is short: `count_out` tells which. */
+MUST_USE const char **document_names(const json_t *object, size_t *count_out);
+
 /* Whether a member is the JSON literal true, or false; anything else is neither. */
 bool document_is_true(const json_t *object, const char *name);
 bool document_is_false(const json_t *object, const char *name);

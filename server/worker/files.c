@@ -14,8 +14,8 @@ int files_open_directory(const char *path)
     return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Reads on to the end; false when there is too much or the system says no. */
-static bool files_read_all(int fd, struct text *text)
+/* Reads on to the end. */
+static enum file_state files_read_all(int fd, struct text *text)
 {
     char chunk[READ_SIZE];
     ssize_t size;
@@ -26,25 +26,68 @@ static bool files_read_all(int fd, struct text *text)
             text_add(text, chunk, (size_t)size);
     } while ((size > 0 && text->size <= FILE_SIZE_MAX && !text->failed) || (size < 0 && errno == EINTR));
     secret_wipe(chunk, sizeof chunk);
-    return size == 0 && !text->failed;
+    if (size < 0 || text->failed)
+        return FILE_UNREADABLE;
+    return text->size <= FILE_SIZE_MAX ? FILE_READ : FILE_TOO_LARGE;
 }
 
-bool files_read(int directory_fd, const char *path, struct text *text)
+static enum file_state files_read_open(int fd, struct text *text)
 {
     struct stat facts;
-    bool whole;
-    int fd;
+    enum file_state state;
 
-    if (directory_fd < 0)
-        return false;
-    /* O_NONBLOCK: a FIFO must not hold the worker up. */
-    fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return false;
-    whole =
-        fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size <= FILE_SIZE_MAX && files_read_all(fd, text);
-    close(fd);
-    if (!whole)
+    if (fstat(fd, &facts) != 0)
+        return FILE_UNREADABLE;
+    if (!S_ISREG(facts.st_mode))
+        return FILE_IRREGULAR;
+    if (facts.st_size > FILE_SIZE_MAX)
+        return FILE_TOO_LARGE;
+    state = files_read_all(fd, text);
+    if (state != FILE_READ)
         text_wipe(text);
-    return whole;
+    return state;
+}
+
+/* Why it could not be opened. */
+static enum file_state files_refusal(int error)
+{
+    if (error == ENOENT || error == ENOTDIR)
+        return FILE_ABSENT;
+    return error == ELOOP ? FILE_LINK : FILE_UNREADABLE;
+}
+
+static enum file_state files_read_at(int directory_fd, const char *path, int follow, struct text *text)
+{
+    /* O_NONBLOCK: a FIFO must not hold the worker up. */
+    int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | follow);
+    enum file_state state;
+
+    if (fd < 0)
+        return files_refusal(errno);
+    state = files_read_open(fd, text);
+    close(fd);
+    return state;
+}
+
+/* A device must not be opened because somebody's link leads to it. */
+static bool files_leads_to_file(int directory_fd, const char *path)
+{
+    struct stat facts;
+
+    return fstatat(directory_fd, path, &facts, 0) == 0 && S_ISREG(facts.st_mode);
+}
+
+enum file_state files_read(const struct files *files, int directory_fd, const char *path, struct text *text)
+{
+    enum file_state state = directory_fd < 0 ? FILE_ABSENT : files_read_at(directory_fd, path, O_NOFOLLOW, text);
+
+    if (state == FILE_LINK && files->follows_links && files_leads_to_file(directory_fd, path))
+        (void)!files_read_at(directory_fd, path, 0, text);
+    return state;
+}
+
+void files_tell(const struct files *files, int directory_fd, const char *path, enum file_state state)
+{
+    if (files->saw != NULL)
+        files->saw(files->context, directory_fd, path, state);
 }

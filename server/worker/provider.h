@@ -21,6 +21,7 @@
 enum {
     PROVIDER_VARIABLE_COUNT_MAX = 4,
     PROVIDER_SIGN_IN_COUNT_MAX = 4,
+    PROVIDER_NAME_COUNT_MAX = PROVIDER_VARIABLE_COUNT_MAX + 3 + PROVIDER_SIGN_IN_COUNT_MAX,
     PROVIDER_HEADER_COUNT_MAX = 4,
     PROVIDER_BODY_COUNT_MAX = 4
 };
@@ -104,6 +105,9 @@ const char *provider_id(const char *name);
 
 /* NULL: a provider without a usage endpoint, or none at all. */
 const struct provider *provider_find(const char *id);
+
+/* The variables that the row reads, for whatever end, first those that hold its key; how many there are. */
+size_t provider_names(const struct provider *provider, const char *names[PROVIDER_NAME_COUNT_MAX]);
 
 /* The rows, by id, NULL at the end: providers/table.c. */
 extern const struct provider *const providers[];

@@ -70,7 +70,7 @@ static void check_pool(const struct provider *provider, const json_t *auth)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct files no_files = {-1, -1};
+    static const struct files no_files = {.home_fd = -1, .user_home_fd = -1};
     struct keyring keyring = {.files = &no_files, .auth = document_parse((const char *)data, size)};
 
     for (const struct provider *const *row = providers; keyring.auth != NULL && *row != NULL; row++) {

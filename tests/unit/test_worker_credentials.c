@@ -54,7 +54,7 @@ static void setup(void)
     snprintf(user_home, sizeof user_home, "%s/user", scratch.path);
     ck_assert_int_eq(mkdir(home, 0700), 0);
     ck_assert_int_eq(mkdir(user_home, 0700), 0);
-    files = (struct files){files_open_directory(home), files_open_directory(user_home)};
+    files = (struct files){.home_fd = files_open_directory(home), .user_home_fd = files_open_directory(user_home)};
     ck_assert_int_ge(files.home_fd, 0);
     ck_assert_int_ge(files.user_home_fd, 0);
 }

@@ -70,3 +70,24 @@ const struct provider *provider_find(const char *id)
     }
     return NULL;
 }
+
+static size_t provider_add_name(const char *names[PROVIDER_NAME_COUNT_MAX], size_t count, const char *name)
+{
+    if (name != NULL)
+        names[count++] = name;
+    return count;
+}
+
+size_t provider_names(const struct provider *provider, const char *names[PROVIDER_NAME_COUNT_MAX])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < PROVIDER_VARIABLE_COUNT_MAX; i++)
+        count = provider_add_name(names, count, provider->variables[i]);
+    count = provider_add_name(names, count, provider->useless_variable);
+    count = provider_add_name(names, count, provider->base_url_variable);
+    count = provider_add_name(names, count, provider->part_variable);
+    for (size_t i = 0; i < PROVIDER_SIGN_IN_COUNT_MAX; i++)
+        count = provider_add_name(names, count, provider->sign_ins[i].directory_variable);
+    return count;
+}
