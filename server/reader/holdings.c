@@ -13,9 +13,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* A file younger than this may still be written to; and how often it is looked at again. */
-enum { STILL_MS = 20, LOOK_COUNT_MAX = 10 };
-
 /* One look at everything. */
 struct look {
     const struct holdings *holdings;
@@ -25,6 +22,7 @@ struct look {
     struct text own, home;           /* fields: the provider's, the home's */
     struct text *lines;
     bool is_young; /* a file was written a moment ago */
+    bool is_torn;  /* it looks as if a writer had not finished */
     bool failed;   /* memory was short */
 };
 
@@ -275,15 +273,23 @@ static void look_at_rest(struct look *look)
 
 /* ---- files ---- */
 
-static bool file_is_young(int directory_fd, const char *path)
+static int64_t file_age_ms(const struct stat *facts)
+{
+    return clock_wall_ms() - (int64_t)facts->st_ctim.tv_sec * 1000 - facts->st_ctim.tv_nsec / 1000000;
+}
+
+/* In place, a file is truncated first and written then; on a busy disk there is a while between the two, so one that is
+ * empty or broken is given longer. */
+static void look_judge_age(struct look *look, int directory_fd, const char *path, enum file_state state)
 {
     struct stat facts;
-    int64_t changed_ms;
+    int64_t age_ms;
 
     if (fstatat(directory_fd, path, &facts, 0) != 0)
-        return false;
-    changed_ms = (int64_t)facts.st_ctim.tv_sec * 1000 + facts.st_ctim.tv_nsec / 1000000;
-    return llabs((long long)(clock_wall_ms() - changed_ms)) < STILL_MS;
+        return;
+    age_ms = llabs(file_age_ms(&facts));
+    look->is_young = look->is_young || age_ms < look->holdings->still_ms;
+    look->is_torn = look->is_torn || ((state == FILE_BROKEN || facts.st_size == 0) && age_ms < look->holdings->torn_ms);
 }
 
 /* Told by the look-up of every file that it opens, or would. */
@@ -293,7 +299,7 @@ static void look_saw(void *context, int directory_fd, const char *path, enum fil
     struct text *fields = look->provider == NULL ? &look->home : &look->own;
 
     places_add(look->places, directory_fd, path, state);
-    look->is_young = look->is_young || file_is_young(directory_fd, path);
+    look_judge_age(look, directory_fd, path, state);
     if (state == FILE_ABSENT || state == FILE_READ)
         return;
     field_add_string(fields, FIELD_FILE, path);
@@ -319,35 +325,45 @@ static bool look_at_all(struct look *look)
     return !look->failed && !look->lines->failed;
 }
 
-/* Looks, and tells whether a file was young. */
-static bool holdings_look(const struct holdings *holdings, struct places *places, struct text *lines,
-                          bool *is_young_out)
+/* Looks at everything, once. */
+static bool holdings_look(struct look *look, const struct holdings *holdings, struct places *places, struct text *lines)
 {
-    struct look look = {.holdings = holdings, .places = places, .lines = lines};
-    bool done;
-
+    *look = (struct look){.holdings = holdings, .places = places, .lines = lines};
     places_init(places, holdings->home_fd);
     text_reset(lines);
-    done = look_at_all(&look);
-    *is_young_out = look.is_young;
-    return done;
+    return look_at_all(look);
 }
 
-bool holdings_read(const struct holdings *holdings, struct places *places, struct text *lines)
+/* Looks until a look can be believed; `whole` is what the last one said that found no file half written. */
+static enum holdings_end holdings_settle(const struct holdings *holdings, struct places *places, struct text *now,
+                                         struct text *whole)
 {
-    struct text now = TEXT_EMPTY, before = TEXT_EMPTY;
-    bool is_young, done = holdings_look(holdings, places, &now, &is_young);
+    struct look look;
 
-    for (int i = 1; done && is_young && i < LOOK_COUNT_MAX && strcmp(text_string(&now), text_string(&before)) != 0;
-         i++) {
-        text_reset(&before);
-        text_add(&before, text_string(&now), now.size);
-        (void)poll(NULL, 0, STILL_MS);
-        done = !before.failed && holdings_look(holdings, places, &now, &is_young);
+    for (int i = 1; holdings_look(&look, holdings, places, now); i++) {
+        bool is_still = !look.is_young || strcmp(text_string(now), text_string(whole)) == 0;
+
+        if (!look.is_torn && (is_still || i == HOLDINGS_LOOK_COUNT_MAX))
+            return HOLDINGS_READ;
+        if (i == HOLDINGS_LOOK_COUNT_MAX)
+            return HOLDINGS_RESTLESS;
+        if (!look.is_torn) {
+            text_reset(whole);
+            text_add(whole, text_string(now), now->size);
+        }
+        (void)poll(NULL, 0, holdings->still_ms);
     }
-    if (done)
+    return HOLDINGS_NO_MEMORY;
+}
+
+enum holdings_end holdings_read(const struct holdings *holdings, struct places *places, struct text *lines)
+{
+    struct text now = TEXT_EMPTY, whole = TEXT_EMPTY;
+    enum holdings_end end = holdings_settle(holdings, places, &now, &whole);
+
+    if (end == HOLDINGS_READ)
         text_add(lines, text_string(&now), now.size);
     text_fini(&now);
-    text_fini(&before);
-    return done && !lines->failed;
+    text_fini(&whole);
+    return lines->failed ? HOLDINGS_NO_MEMORY : end;
 }

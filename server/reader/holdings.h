@@ -25,16 +25,26 @@
 
 #include <stdbool.h>
 
-/* Where to look. */
+/* How long a file must have been as it is to be believed, and one that looks half written; how often it is looked at. */
+enum { HOLDINGS_STILL_MS = 20, HOLDINGS_TORN_MS = 400, HOLDINGS_LOOK_COUNT_MAX = 30 };
+
+/* Where to look, and how. */
 struct holdings {
     int home_fd, user_home_fd; /* open directories (O_PATH); -1: other tools' sign-ins are not to be read */
+    int still_ms, torn_ms;     /* as above; 0: the first look counts */
     struct fingerprint_key key;
 };
 
-/* Adds "provider NAME HEX64" lines and one of "home HEX64", and says in *places where to watch; false when memory is
- * short.  A file that was written a moment ago is read again until it stands still, for a fifth of a second at most: so
- * nobody is caught in the middle of writing. */
-MUST_USE bool holdings_read(const struct holdings *holdings, struct places *places, struct text *lines);
+enum holdings_end {
+    HOLDINGS_READ,
+    HOLDINGS_RESTLESS, /* a file is being written, and was half written at every look: try again */
+    HOLDINGS_NO_MEMORY
+};
+
+/* Adds "provider NAME HEX64" lines and one of "home HEX64", and says in *places where to watch; both only when READ.
+ * Nobody is to be caught in the middle of writing: while a file is young it looks again until two looks agree; while one
+ * is empty or broken, until that has lasted. */
+MUST_USE enum holdings_end holdings_read(const struct holdings *holdings, struct places *places, struct text *lines);
 
 /* Whether a member of this name is a credential, or says whose or where one is good: keys, tokens, ids, URLs. */
 bool holdings_is_credential(const char *name);

@@ -4,7 +4,8 @@
  * compares what it says with what it said before (README.md has its lines).  It holds secrets for a few milliseconds:
  * no core file, no network, nothing written, and no byte of a secret on any descriptor.
  *
- * Its exit status is 0 behind "end" alone; without that line nothing that it said counts. */
+ * Its exit status is 0 behind "end" alone, 75 when a file was half written at every look, so that it should be started
+ * again; without that line nothing that it said counts. */
 #include "server/base/secret.h"
 #include "server/base/text.h"
 #include "server/reader/holdings.h"
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2, OPTION_FOREIGN = 256 };
@@ -54,10 +56,11 @@ static error_t options_take(int key, char *argument, struct argp_state *state)
     }
 }
 
-static int complain(const char *what)
+/* Gives the status back. */
+static int complain(const char *what, int status)
 {
     fprintf(stderr, "probed-reader: %s\n", what);
-    return EXIT_FAILURE;
+    return status;
 }
 
 /* The key, and nothing behind it. */
@@ -90,28 +93,44 @@ static bool lines_send(const struct text *lines)
     return true;
 }
 
+static int lines_finish(const struct places *places, const struct text *fingerprints)
+{
+    struct text lines = TEXT_EMPTY;
+    bool sent;
+
+    places_write(places, &lines);
+    text_add(&lines, text_string(fingerprints), fingerprints->size);
+    text_add_string(&lines, "end\n");
+    sent = !lines.failed && lines_send(&lines);
+    text_fini(&lines);
+    return sent ? EXIT_SUCCESS : complain("the lines could not be written", EXIT_FAILURE);
+}
+
 static int tell(const struct holdings *holdings)
 {
-    struct text lines = TEXT_EMPTY, fingerprints = TEXT_EMPTY;
+    struct text fingerprints = TEXT_EMPTY;
     struct places places;
-    int status = EXIT_SUCCESS;
+    int status = EXIT_FAILURE;
 
-    if (!holdings_read(holdings, &places, &fingerprints))
-        status = complain("out of memory");
-    places_write(&places, &lines);
-    text_add(&lines, text_string(&fingerprints), fingerprints.size);
-    text_add_string(&lines, "end\n");
-    if (status == EXIT_SUCCESS && (lines.failed || !lines_send(&lines)))
-        status = complain("the lines could not be written");
+    switch (holdings_read(holdings, &places, &fingerprints)) {
+    case HOLDINGS_READ:
+        status = lines_finish(&places, &fingerprints);
+        break;
+    case HOLDINGS_RESTLESS:
+        status = complain("a file is being written all the time", EX_TEMPFAIL);
+        break;
+    case HOLDINGS_NO_MEMORY:
+        status = complain("out of memory", EXIT_FAILURE);
+        break;
+    }
     text_fini(&fingerprints);
-    text_fini(&lines);
     return status;
 }
 
 int main(int argc, char **argv)
 {
     static const struct argp parser = {option_table, options_take, NULL, description, NULL, NULL, NULL};
-    struct holdings holdings = {.user_home_fd = -1};
+    struct holdings holdings = {.user_home_fd = -1, .still_ms = HOLDINGS_STILL_MS, .torn_ms = HOLDINGS_TORN_MS};
     const char *user_home = getenv("HOME");
     bool foreign = false;
     int status;
@@ -123,10 +142,10 @@ int main(int argc, char **argv)
     argp_parse(&parser, argc, argv, 0, NULL, &foreign);
     memory_setup();
     if (secret_setup() != 0 || !key_read(&holdings.key))
-        return complain("no key of 32 bytes, or more than that, on standard input");
+        return complain("no key of 32 bytes, or more than that, on standard input", EXIT_FAILURE);
     holdings.home_fd = files_open_directory(".");
     if (holdings.home_fd < 0)
-        return complain(strerror(errno));
+        return complain(strerror(errno), EXIT_FAILURE);
     if (foreign && user_home != NULL && user_home[0] == '/')
         holdings.user_home_fd = files_open_directory(user_home); /* none there: no sign-ins */
     status = tell(&holdings);
