@@ -55,6 +55,41 @@ static void field_add_number(struct text *fields, enum field field, size_t numbe
     text_format(fields, "%c%zu;", field, number);
 }
 
+/* ---- files ---- */
+
+static int64_t file_age_ms(const struct stat *facts)
+{
+    return clock_wall_ms() - (int64_t)facts->st_ctim.tv_sec * 1000 - facts->st_ctim.tv_nsec / 1000000;
+}
+
+/* In place, a file is truncated first and written then; on a busy disk there is a while between the two, so one that is
+ * empty or broken is given longer. */
+static void look_judge_age(struct look *look, int directory_fd, const char *path, enum file_state state)
+{
+    struct stat facts;
+    int64_t age_ms;
+
+    if (fstatat(directory_fd, path, &facts, 0) != 0)
+        return;
+    age_ms = llabs(file_age_ms(&facts));
+    look->is_young = look->is_young || age_ms < look->holdings->still_ms;
+    look->is_torn = look->is_torn || ((state == FILE_BROKEN || facts.st_size == 0) && age_ms < look->holdings->torn_ms);
+}
+
+/* Told by the look-up of every file that it opens, or would. */
+static void look_saw(void *context, int directory_fd, const char *path, enum file_state state)
+{
+    struct look *look = context;
+    struct text *fields = look->provider == NULL ? &look->home : &look->own;
+
+    places_add(look->places, directory_fd, path, state);
+    look_judge_age(look, directory_fd, path, state);
+    if (state == FILE_ABSENT || state == FILE_READ)
+        return;
+    field_add_string(fields, FIELD_FILE, path);
+    field_add_number(fields, FIELD_STATE, state);
+}
+
 /* ---- credentials in JSON ---- */
 
 bool holdings_is_credential(const char *name)
@@ -149,21 +184,32 @@ static bool look_see(void *context, const struct candidate *candidate)
     return false;
 }
 
-static void look_add_line(struct look *look, const struct text *fields, const char *name)
+static void look_add_line(struct look *look, const struct text *fields, const char *whose, const char *name)
 {
     struct fingerprint fingerprint;
 
     secret_fingerprint(&look->holdings->key, text_string(fields), fields->size, &fingerprint);
-    text_add_string(look->lines, name);
+    text_format(look->lines, "%s%s ", whose, name);
     for (size_t i = 0; i < sizeof fingerprint.bytes; i++)
         text_format(look->lines, "%02x", fingerprint.bytes[i]);
     text_add_string(look->lines, "\n");
 }
 
+/* Under each name that the provider is asked for by. */
+static void look_add_provider_lines(struct look *look)
+{
+    const char *id = look->provider->id;
+
+    look_add_line(look, &look->own, "provider ", id);
+    for (const struct provider_alias *alias = provider_aliases; alias->name != NULL; alias++) {
+        if (strcmp(alias->id, id) == 0)
+            look_add_line(look, &look->own, "provider ", alias->name);
+    }
+}
+
 /* No line when there is nothing. */
 static void look_at_provider(struct look *look, const struct provider *provider)
 {
-    char name[128];
     size_t size;
 
     look->provider = provider;
@@ -173,9 +219,8 @@ static void look_at_provider(struct look *look, const struct provider *provider)
     if (!credential_walk(&look->keyring, provider, look_see, look))
         look->failed = true;
     keyring_forget(&look->keyring);
-    snprintf(name, sizeof name, "provider %s ", provider->id);
     if (look->own.size > size)
-        look_add_line(look, &look->own, name);
+        look_add_provider_lines(look);
     look->failed = look->failed || look->own.failed;
     text_wipe(&look->own);
     look->provider = NULL;
@@ -261,49 +306,43 @@ static void look_add_dotenv(struct look *look)
     free(pairs);
 }
 
+/* A file of another tool's that no row reads, but a worker of another kind may (PROVIDERS.md 3.4), YAML or JSON with
+ * comments: its lines that speak of a token. */
+static void look_add_lines_of(struct look *look, const char *path)
+{
+    const struct files *files = look->keyring.files;
+    struct text text = TEXT_EMPTY;
+    char *rest = NULL;
+
+    look_saw(look, files->user_home_fd, path, files_read(files, files->user_home_fd, path, &text));
+    for (char *line = text.size == 0 ? NULL : strtok_r(text.bytes, "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest)) {
+        if (strcasestr(line, "token") == NULL)
+            continue;
+        field_add_string(&look->home, FIELD_PLACE, path);
+        field_add_string(&look->home, FIELD_VALUE, line + strspn(line, " \t"));
+    }
+    text_wipe(&text);
+}
+
+static void look_add_unread(struct look *look)
+{
+    static const char *const paths[] = {".config/gh/hosts.yml", ".config/github-copilot/apps.json",
+                                        ".copilot/config.json"};
+
+    for (size_t i = 0; look->holdings->user_home_fd >= 0 && i < sizeof paths / sizeof *paths; i++)
+        look_add_lines_of(look, paths[i]);
+}
+
 static void look_at_rest(struct look *look)
 {
     look_add_dotenv(look);
+    look_add_unread(look);
     keyring_leave_rest(&look->keyring);
     look_add_branch(look, &look->home, &(struct branch){NULL, "", 0, look->keyring.auth});
-    look_add_line(look, &look->home, "home ");
+    look_add_line(look, &look->home, "home", "");
     look->failed = look->failed || look->home.failed;
     text_wipe(&look->home);
-}
-
-/* ---- files ---- */
-
-static int64_t file_age_ms(const struct stat *facts)
-{
-    return clock_wall_ms() - (int64_t)facts->st_ctim.tv_sec * 1000 - facts->st_ctim.tv_nsec / 1000000;
-}
-
-/* In place, a file is truncated first and written then; on a busy disk there is a while between the two, so one that is
- * empty or broken is given longer. */
-static void look_judge_age(struct look *look, int directory_fd, const char *path, enum file_state state)
-{
-    struct stat facts;
-    int64_t age_ms;
-
-    if (fstatat(directory_fd, path, &facts, 0) != 0)
-        return;
-    age_ms = llabs(file_age_ms(&facts));
-    look->is_young = look->is_young || age_ms < look->holdings->still_ms;
-    look->is_torn = look->is_torn || ((state == FILE_BROKEN || facts.st_size == 0) && age_ms < look->holdings->torn_ms);
-}
-
-/* Told by the look-up of every file that it opens, or would. */
-static void look_saw(void *context, int directory_fd, const char *path, enum file_state state)
-{
-    struct look *look = context;
-    struct text *fields = look->provider == NULL ? &look->home : &look->own;
-
-    places_add(look->places, directory_fd, path, state);
-    look_judge_age(look, directory_fd, path, state);
-    if (state == FILE_ABSENT || state == FILE_READ)
-        return;
-    field_add_string(fields, FIELD_FILE, path);
-    field_add_number(fields, FIELD_STATE, state);
 }
 
 /* ---- looks ---- */

@@ -100,7 +100,14 @@ struct provider {
     void (*read)(const struct bodies *bodies, struct reading *reading);
 };
 
-/* The id that a name stands for: some vendors go by another one elsewhere (3.2).  Any other name stands for itself. */
+/* Some vendors go by another name elsewhere (3.2). */
+struct provider_alias {
+    const char *name, *id;
+};
+
+extern const struct provider_alias provider_aliases[]; /* `name` NULL at the end */
+
+/* The id that a name stands for; one that is no alias stands for itself. */
 const char *provider_id(const char *name);
 
 /* NULL: a provider without a usage endpoint, or none at all. */

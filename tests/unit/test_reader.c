@@ -598,6 +598,36 @@ START_TEST(what_no_provider_reads_is_the_homes)
 }
 END_TEST
 
+/* No row reads them, other workers may. */
+START_TEST(of_other_tools_files_without_a_row_lines_with_tokens_count)
+{
+    struct told told = tell();
+
+    put_in(user_home, ".config/gh/hosts.yml", "github.com:\n    oauth_token: gho_one\n    git_protocol: https\n");
+    expect_changes(&told, "home\n", "a token");
+    put_in(user_home, ".config/gh/hosts.yml", "github.com:\r\n  git_protocol: ssh\r\n  oauth_token: gho_one\r\n");
+    expect_same(&told, "another protocol");
+    put_in(user_home, ".config/gh/hosts.yml", "github.com:\n    oauth_token: gho_two\n");
+    expect_changes(&told, "home\n", "another token");
+    told_fini(&told);
+}
+END_TEST
+
+START_TEST(a_provider_has_a_line_for_each_of_its_names)
+{
+    struct told told;
+    char one[256], two[256];
+
+    put(".env", "XAI_MANAGEMENT_API_KEY=real-key\n");
+    told = tell();
+    told_line(&told, "provider xai", one);
+    told_line(&told, "provider x-ai", two);
+    ck_assert_str_ne(one, "");
+    ck_assert_str_eq(strrchr(one, ' '), strrchr(two, ' '));
+    told_fini(&told);
+}
+END_TEST
+
 START_TEST(an_empty_home_has_one_line)
 {
     struct told told = tell();
@@ -1096,6 +1126,8 @@ START_TEST(every_line_there_can_be_fits_what_was_agreed)
         ck_assert_uint_le(strlen("provider ") + strlen(providers[provider_count]->id) + 1 + 64 + 1, 256);
         provider_count++;
     }
+    for (const struct provider_alias *alias = provider_aliases; alias->name != NULL; alias++)
+        provider_count++;
     ck_assert_uint_le(PLACE_COUNT_MAX + POLL_REASON_COUNT + provider_count + 2, 128);
     ck_assert_uint_le(strlen("watch ") + PLACE_SIZE_MAX + 1, 256);
 }
@@ -1124,6 +1156,8 @@ int main(void)
     tcase_add_test(values, a_credential_is_known_by_its_members_name);
     tcase_add_test(values, of_every_file_of_the_fixtures_credentials_count_and_nothing_else);
     tcase_add_test(values, what_no_provider_reads_is_the_homes);
+    tcase_add_test(values, of_other_tools_files_without_a_row_lines_with_tokens_count);
+    tcase_add_test(values, a_provider_has_a_line_for_each_of_its_names);
     tcase_add_test(values, an_empty_home_has_one_line);
     tcase_add_test(values, the_order_of_a_pool_counts_and_the_order_of_its_lines_does_not);
     tcase_add_test(values, two_keys_give_fingerprints_that_have_nothing_in_common);

@@ -372,6 +372,8 @@ START_TEST(each_member_of_a_file_may_be_the_sign_in)
     put(user_home, ".acme/auth.json",
         "{\"a\":17,\"b\":{\"key\":\"past-token\",\"expires_at\":1772366340},\"c\":{\"key\":\"good-token\"}}");
     expect_of(&many, "", CREDENTIAL_FOUND, "good-token");
+    put(user_home, ".acme/auth.json", "{\"b\":{\"key\":\"later-token\"},\"a\":{\"key\":\"first-token\"}}");
+    expect_of(&many, "", CREDENTIAL_FOUND, "first-token"); /* by name: the order in a file means nothing */
 }
 END_TEST
 

@@ -161,6 +161,23 @@ START_TEST(claims_of_any_size_do_no_harm)
 }
 END_TEST
 
+START_TEST(the_members_of_an_object_have_an_order_of_their_own)
+{
+    json_t *document = parse("{\"b\":1,\"a\":{\"z\":1},\"\":2,\"B\":3}");
+    static const char *const expected[] = {"", "B", "a", "b"};
+    size_t count;
+    const char **names = document_names(document, &count);
+
+    ck_assert_uint_eq(count, COUNT(expected));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_str_eq(names[i], expected[i]);
+    free(names);
+    json_decref(document);
+    ck_assert_ptr_null(document_names(NULL, &count));
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_document");
@@ -172,6 +189,7 @@ int main(void)
     tcase_add_test(document, depth_is_bounded_and_brackets_in_strings_do_not_count);
     tcase_add_test(document, a_path_leads_through_objects_alone);
     tcase_add_test(document, a_string_with_a_nul_is_no_c_string);
+    tcase_add_test(document, the_members_of_an_object_have_an_order_of_their_own);
     suite_add_tcase(suite, document);
     tcase_add_test(jwt, claims_are_read_from_what_has_three_parts);
     tcase_add_test(jwt, claims_of_any_size_do_no_harm);

@@ -58,6 +58,21 @@ START_TEST(a_vendor_may_go_by_another_name)
 }
 END_TEST
 
+START_TEST(a_row_tells_every_variable_that_it_reads)
+{
+    const char *names[PROVIDER_NAME_COUNT_MAX];
+
+    ck_assert_uint_eq(provider_names(provider_find("anthropic"), names), 4);
+    ck_assert_str_eq(names[0], "ANTHROPIC_TOKEN");
+    ck_assert_str_eq(names[3], "CLAUDE_CONFIG_DIR");
+    ck_assert_uint_eq(provider_names(provider_find("xai"), names), 3);
+    ck_assert_str_eq(names[1], "XAI_API_KEY");
+    ck_assert_str_eq(names[2], "XAI_TEAM_ID");
+    ck_assert_uint_eq(provider_names(provider_find("litellm"), names), 2);
+    ck_assert_str_eq(names[1], "LITELLM_BASE_URL");
+}
+END_TEST
+
 /* A foreign sign-in is sent to an override only within own domains: a row with both has some. */
 START_TEST(no_sign_in_can_be_led_astray)
 {
@@ -98,6 +113,7 @@ int main(void)
     tcase_add_test(tcase, every_row_says_all_that_is_needed);
     tcase_add_test(tcase, no_sign_in_can_be_led_astray);
     tcase_add_test(tcase, the_daemon_names_the_same_variable);
+    tcase_add_test(tcase, a_row_tells_every_variable_that_it_reads);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

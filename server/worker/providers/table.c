@@ -49,15 +49,13 @@ const struct provider *const providers[] = {
     NULL,
 };
 
+const struct provider_alias provider_aliases[] = {{"mistralai", "mistral"}, {"x-ai", "xai"}, {NULL, NULL}};
+
 const char *provider_id(const char *name)
 {
-    static const struct {
-        const char *name, *id;
-    } others[] = {{"mistralai", "mistral"}, {"x-ai", "xai"}};
-
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (strcmp(name, others[i].name) == 0)
-            return others[i].id;
+    for (const struct provider_alias *alias = provider_aliases; alias->name != NULL; alias++) {
+        if (strcmp(name, alias->name) == 0)
+            return alias->id;
     }
     return name;
 }
