@@ -83,9 +83,21 @@ EXPORTED ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
     return size;
 }
 
+static void (*_Atomic accept_watch)(int fd);
+
 EXPORTED int accept(int socket, __SOCKADDR_ARG address, socklen_t *restrict address_size)
 {
-    return accept4(socket, address, address_size, SOCK_CLOEXEC);
+    int fd = accept4(socket, address, address_size, SOCK_CLOEXEC);
+    void (*watch)(int) = fd < 0 ? NULL : atomic_load_explicit(&accept_watch, memory_order_acquire);
+
+    if (watch != NULL)
+        watch(fd);
+    return fd;
+}
+
+void nng_shim_watch_accept(void (*watch)(int fd))
+{
+    atomic_store(&accept_watch, watch);
 }
 
 static _Thread_local bool finds_one_cpu;

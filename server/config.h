@@ -45,6 +45,10 @@ struct config {
         uint64_t request_bytes_max;
     } server;
     struct {
+        char *certificate, *key;             /* "": none */
+        struct config_words ca, user, homes; /* ROLE=… */
+    } tls;
+    struct {
         uint64_t workers_per_home, workers_max, reserve_per_home, reserve_wait_ms, queue_per_home, queue_max;
         uint64_t idle_ms, lifetime_ms, requests_max, term_grace_ms;
         bool prewarm;

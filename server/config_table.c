@@ -50,6 +50,15 @@ static const struct config_row rows[] = {
     ROW(CONFIG_NUMBER, server, request_bytes_max, "1048576", .min = 4096, .max = 67108864, .unit = "bytes",
         .meaning = "a larger message is refused before it is read"),
 
+    ROW(CONFIG_FILE, tls, certificate, "",
+        .meaning = "this machine's certificate for tls+tcp:// URLs, and those that vouch for it (PEM)"),
+    ROW(CONFIG_FILE, tls, key, "", .meaning = "its private key, readable by its owner alone (PEM, no passphrase)"),
+    ROW(CONFIG_ROLE_PATHS, tls, ca, "",
+        .meaning = "ROLE=FILE: who vouches for the clients of a role, and what was revoked (PEM); each role has one"),
+    ROW(CONFIG_ROLE_USERS, tls, user, "", .meaning = "ROLE=USER: whose rights the clients of a role have"),
+    ROW(CONFIG_ROLE_PATHS, tls, homes, "",
+        .meaning = "ROLE=DIR: the role may use the homes in DIR alone, and is never an administrator"),
+
     ROW(CONFIG_NUMBER, pool, workers_per_home, "2", .min = 1, .max = 1024, .meaning = "workers of one home"),
     ROW(CONFIG_NUMBER, pool, workers_max, "16", .min = 1, .max = 65536,
         .meaning = "worker processes in all: starting, idle, leased, draining and ending"),
@@ -116,9 +125,13 @@ static const struct config_row rows[] = {
 static const struct {
     const char *name, *meaning;
 } sections[] = {
-    {"server", "server: sockets, peers and their limits"},     {"pool", "pool: worker processes"},
-    {"probe", "probe: probes and what is remembered of them"}, {"events", "events: what subscribers hear"},
-    {"worker", "worker: what a worker is and may do"},         {"log", "log: diagnostics"},
+    {"server", "server: sockets, peers and their limits"},
+    {"tls", "tls: peers on other machines"},
+    {"pool", "pool: worker processes"},
+    {"probe", "probe: probes and what is remembered of them"},
+    {"events", "events: what subscribers hear"},
+    {"worker", "worker: what a worker is and may do"},
+    {"log", "log: diagnostics"},
 };
 
 const struct config_row *config_rows(size_t *row_count_out)

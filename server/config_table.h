@@ -18,11 +18,14 @@ enum config_type {
     CONFIG_CPU,      /* int64_t: a CPU's number, or one of enum config_nng_cpu */
     CONFIG_VARIABLE, /* char *: the name of an environment variable */
     CONFIG_USER,     /* char *: a user, or nothing */
+    CONFIG_FILE,     /* char *: an absolute path, or nothing */
     CONFIG_COMMAND,  /* struct config_words: one command; given again, it replaces */
     CONFIG_URLS,     /* struct config_words, as all below but the uids; given again, they append */
     CONFIG_PATHS,
     CONFIG_VARIABLES,
     CONFIG_PORTS,
+    CONFIG_ROLE_PATHS, /* words ROLE=PATH, as below ROLE=USER */
+    CONFIG_ROLE_USERS,
     CONFIG_UIDS, /* struct config_uids */
 };
 

@@ -4,6 +4,7 @@
 #include "proto/limits.h"
 #include "proto/utf8.h"
 #include "server/base/text.h"
+#include "server/base/tls_url.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -169,8 +170,7 @@ static struct status set_variable(const struct config_row *row, void *member, co
     return status_is_ok(&status) ? set_string(member, text) : status;
 }
 
-/* A number, or a name that the system's user files know. */
-static struct status find_uid(const char *text, uint32_t *uid_out)
+struct status config_value_find_uid(const char *text, uint32_t *uid_out)
 {
     uint64_t number;
     const struct passwd *entry;
@@ -195,7 +195,7 @@ static struct status find_uid(const char *text, uint32_t *uid_out)
 static struct status set_user(const struct config_row *row, void *member, const char *text)
 {
     uint32_t uid;
-    struct status status = text[0] == '\0' ? status_ok() : find_uid(text, &uid);
+    struct status status = text[0] == '\0' ? status_ok() : config_value_find_uid(text, &uid);
 
     (void)row;
     return status_is_ok(&status) ? set_string(member, text) : status;
@@ -209,6 +209,38 @@ static struct status check_path(const struct config_row *row, const char *text)
     if (strlen(text) > LIMIT_HOME_SIZE_MAX)
         return value_refuse(text, "has more than 4095 bytes");
     return status_ok();
+}
+
+static struct status set_file(const struct config_row *row, void *member, const char *text)
+{
+    struct status status = text[0] == '\0' ? status_ok() : check_path(row, text);
+
+    return status_is_ok(&status) ? set_string(member, text) : status;
+}
+
+/* What stands behind the "=" of ROLE=…; NULL: that is not how the word is made. */
+static const char *value_of_role(const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    return equals != NULL && tls_role_name_is(text, (size_t)(equals - text)) ? equals + 1 : NULL;
+}
+
+static struct status check_role_path(const struct config_row *row, const char *text)
+{
+    const char *path = value_of_role(text);
+
+    return path != NULL ? check_path(row, path) : value_refuse(text, "is not ROLE=/absolute/path, ROLE of [a-z0-9_-]");
+}
+
+static struct status check_role_user(const struct config_row *row, const char *text)
+{
+    const char *user = value_of_role(text);
+    uint32_t uid;
+
+    (void)row;
+    return user != NULL ? config_value_find_uid(user, &uid)
+                        : value_refuse(text, "is not ROLE=USER, ROLE of [a-z0-9_-]");
 }
 
 static struct status check_port(const struct config_row *row, const char *text)
@@ -244,20 +276,22 @@ static struct status check_tcp(const char *url, const char *address)
             return value_refuse(url, "needs a port from 1 to 65535");
         return status_ok();
     }
-    return value_refuse(url, "is refused: without TLS, which is not built yet, tcp is for 127.0.0.1, localhost and "
-                             "[::1] alone");
+    return value_refuse(url, "is refused: plain tcp is for 127.0.0.1, localhost and [::1] alone; beyond this machine "
+                             "it is tls+tcp://ROLE@ADDRESS:PORT");
 }
 
 static struct status check_url(const struct config_row *row, const char *text)
 {
+    struct tls_url tls;
+
     (void)row;
     if (strncmp(text, "ipc://", 6) == 0)
         return check_ipc(text, text + 6);
     if (strncmp(text, "tcp://", 6) == 0)
         return check_tcp(text, text + 6);
-    if (strncmp(text, "tls+tcp://", 10) == 0)
-        return value_refuse(text, "is refused: TLS is not built yet");
-    return value_refuse(text, "is neither ipc:///absolute/path nor tcp://127.0.0.1:port");
+    if (tls_url_is(text))
+        return tls_url_parse(text, &tls);
+    return value_refuse(text, "is neither ipc:///absolute/path, nor tcp://127.0.0.1:port, nor tls+tcp://");
 }
 
 /* A command's words are its own affair. */
@@ -274,12 +308,13 @@ typedef struct status word_checker(const struct config_row *row, const char *wor
 static value_setter *const setters[] = {
     [CONFIG_NUMBER] = set_number, [CONFIG_YES_NO] = set_yes_no, [CONFIG_CHOICE] = set_choice,
     [CONFIG_RANK] = set_rank,     [CONFIG_CPU] = set_cpu,       [CONFIG_VARIABLE] = set_variable,
-    [CONFIG_USER] = set_user,
+    [CONFIG_USER] = set_user,     [CONFIG_FILE] = set_file,
 };
 
 static word_checker *const checkers[] = {
-    [CONFIG_COMMAND] = check_nothing,    [CONFIG_URLS] = check_url,   [CONFIG_PATHS] = check_path,
-    [CONFIG_VARIABLES] = check_variable, [CONFIG_PORTS] = check_port,
+    [CONFIG_COMMAND] = check_nothing,      [CONFIG_URLS] = check_url,   [CONFIG_PATHS] = check_path,
+    [CONFIG_VARIABLES] = check_variable,   [CONFIG_PORTS] = check_port, [CONFIG_ROLE_PATHS] = check_role_path,
+    [CONFIG_ROLE_USERS] = check_role_user,
 };
 
 bool config_type_is_list(enum config_type type)
@@ -290,7 +325,7 @@ bool config_type_is_list(enum config_type type)
 static struct status add_uid(struct config_uids *uids, const char *word)
 {
     uint32_t uid, *grown;
-    struct status status = find_uid(word, &uid);
+    struct status status = config_value_find_uid(word, &uid);
 
     if (!status_is_ok(&status))
         return status;
@@ -440,7 +475,8 @@ void config_value_clear(const struct config_row *row, struct config *config)
             free(words->words[i]);
         free(words->words);
         *words = (struct config_words){0};
-    } else if (row->type == CONFIG_CHOICE || row->type == CONFIG_VARIABLE || row->type == CONFIG_USER) {
+    } else if (row->type == CONFIG_CHOICE || row->type == CONFIG_VARIABLE || row->type == CONFIG_USER ||
+               row->type == CONFIG_FILE) {
         free(*(char **)member);
         *(char **)member = NULL;
     }
@@ -510,6 +546,7 @@ void config_value_print(const struct config_row *row, const struct config *confi
     case CONFIG_CHOICE:
     case CONFIG_VARIABLE:
     case CONFIG_USER:
+    case CONFIG_FILE:
         fprintf(out, "%s =%s%s\n", row->key, **(char *const *)member == '\0' ? "" : " ", *(char *const *)member);
         break;
     default:

@@ -27,6 +27,9 @@ void config_value_clear(const struct config_row *row, struct config *config);
 bool config_type_is_list(enum config_type type);
 size_t config_value_word_count(const struct config_row *row, const struct config *config);
 
+/* A number, or a name that the system's user files know.  INVALID_ARGUMENT with the reason. */
+MUST_USE struct status config_value_find_uid(const char *text, uint32_t *uid_out);
+
 /* Prints "key = value" lines from which config_value_set makes the same value. */
 void config_value_print(const struct config_row *row, const struct config *config, FILE *out);
 

@@ -8,6 +8,7 @@
 #include "server/edge/nng_start.h"
 #include "server/edge/socket_path.h"
 #include "server/keeper.h"
+#include "server/roles.h"
 #include "server/service/service.h"
 #include "server/shell/shell.h"
 #include "server/threads/thread.h"
@@ -42,6 +43,8 @@ struct daemon {
     int keeper_socket;
     uint32_t *news_uids; /* owned: who may call and hears of its own homes alone */
     size_t news_uid_count;
+    struct roles roles;
+    struct tls *tls; /* NULL: no URL takes it */
     struct homes *homes;
     struct service *service;
     struct shell *shell;
@@ -213,6 +216,8 @@ static struct status create_shell(struct daemon *daemon)
                  .uid_count = daemon->news_uid_count,
                  .ipc_mode = ipc_mode(config),
                  .tcp_trust = config->server.tcp_trust,
+                 .tls = daemon->tls,
+                 .connections_per_role = config->server.connections_per_uid,
                  .heartbeat_ns = config->events.heartbeat_ms * NS_PER_MS},
     };
 
@@ -231,6 +236,7 @@ static struct status create_edge(struct daemon *daemon)
         .allow_uids = config->server.allow_uids.uids,
         .allow_uid_count = config->server.allow_uids.count,
         .tcp_trust = config->server.tcp_trust,
+        .tls = daemon->tls,
         .calls_max = config->server.calls_max,
         .calls_per_uid = config->server.calls_per_uid,
         .connections_per_uid = config->server.connections_per_uid,
@@ -299,6 +305,8 @@ static struct status start(struct daemon *daemon)
 {
     struct status status = nng_start(daemon->config.server.nng_cpu);
 
+    if (status_is_ok(&status) && daemon->roles.tls.role_count > 0)
+        status = tls_create(&daemon->roles.tls, &daemon->tls); /* while the key can be read: see server.user */
     if (status_is_ok(&status))
         status = create_homes(daemon);
     if (status_is_ok(&status))
@@ -336,6 +344,26 @@ static void say_ready(const struct daemon *daemon)
 
 /* ---- signals ---- */
 
+/* The files of TLS, and where they are; who has which role takes a restart. */
+static struct status reload_tls(struct daemon *daemon, const struct config *config)
+{
+    struct tls_settings settings = daemon->roles.tls;
+    struct roles roles;
+    struct status status = roles_init(config, &roles);
+
+    if (!status_is_ok(&status))
+        return status;
+    if (daemon->tls != NULL) {
+        settings.certificate_file = roles.tls.certificate_file;
+        settings.key_file = roles.tls.key_file;
+        if (roles_are_alike(&roles, &daemon->roles))
+            settings.roles = roles.tls.roles;
+        status = tls_reload(daemon->tls, &settings);
+    }
+    roles_fini(&roles);
+    return status;
+}
+
 /* All or nothing: what can change while it runs does, when the whole configuration is good. */
 static void reload(struct daemon *daemon)
 {
@@ -345,6 +373,11 @@ static void reload(struct daemon *daemon)
     struct work_settings work;
     struct status status = config_load("probed", daemon->argc, daemon->argv, daemon->libexec_dir, &config, &mode);
 
+    if (status_is_ok(&status)) {
+        status = reload_tls(daemon, &config);
+        if (!status_is_ok(&status))
+            config_fini(&config);
+    }
     if (!status_is_ok(&status)) {
         log_write(LOG_ERROR, "configuration kept as it was", LOG_FIELDS(log_text("cause", status.message)));
         return;
@@ -357,8 +390,8 @@ static void reload(struct daemon *daemon)
         LOG_INFO, "configuration read again",
         LOG_FIELDS(log_text(
             "applied",
-            "pool (term_grace_ms apart), probe (timeout_ms apart), worker.reply_bytes_max and log; the rest takes a "
-            "restart")));
+            "pool (term_grace_ms apart), probe (timeout_ms apart), worker.reply_bytes_max, log, and the files of tls; "
+            "the rest takes a restart")));
     config_fini(&config);
 }
 
@@ -454,8 +487,10 @@ static void stop(struct daemon *daemon)
     shell_destroy(daemon->shell);
     edge_destroy(daemon->edge);
     service_destroy(daemon->service);
+    tls_destroy(daemon->tls);
     nng_stop();
     socket_claims_destroy(daemon->claims);
+    roles_fini(&daemon->roles);
     free(daemon->news_uids);
 }
 
@@ -496,6 +531,8 @@ static struct status prepare(struct daemon *daemon)
         daemon->gives_up_root = status_is_ok(&status);
     }
     if (status_is_ok(&status))
+        status = roles_init(&daemon->config, &daemon->roles);
+    if (status_is_ok(&status))
         status = choose_news_uids(daemon);
     return status_is_ok(&status) ? claim_sockets(daemon) : status;
 }
@@ -528,6 +565,23 @@ static int run(struct daemon *daemon)
     return 0;
 }
 
+/* --check-config, beyond what the settings say by themselves. */
+static int check(const struct config *config)
+{
+    struct roles roles;
+    struct status status = roles_init(config, &roles);
+
+    if (status_is_ok(&status)) {
+        if (roles.tls.role_count > 0)
+            status = tls_check(&roles.tls);
+        roles_fini(&roles);
+    }
+    if (status_is_ok(&status))
+        return 0;
+    fprintf(stderr, "probed: %s\n", status.message);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon daemon; /* zero: nothing is up */
@@ -546,7 +600,9 @@ int main(int argc, char **argv)
     log_setup("probed", (enum log_level)daemon.config.log.level, (enum log_format)daemon.config.log.format);
     if (mode == CONFIG_PRINT) {
         config_print(&daemon.config, stdout);
-    } else if (mode == CONFIG_RUN) { /* else it was checked, or --help was answered */
+    } else if (mode == CONFIG_CHECK) {
+        result = check(&daemon.config);
+    } else if (mode == CONFIG_RUN) { /* else --help was answered */
         seal_memory();
         set_limits();
         block_signals();

@@ -150,7 +150,8 @@ static struct status refusal(const struct edge *edge, enum verdict verdict, uint
 {
     switch (verdict) {
     case VERDICT_UNAUTHENTICATED:
-        return status_make(STATUS_UNAUTHENTICATED, "tcp peers have no uid: call on ipc, or set server.tcp_trust");
+        return status_make(STATUS_UNAUTHENTICATED,
+                           "tcp peers have no uid: call on ipc or by tls+tcp, or set server.tcp_trust");
     case VERDICT_NOT_ADMITTED:
         return status_make(STATUS_PERMISSION_DENIED, "uid %" PRIu32 " is not admitted: server.allow_uids names who is",
                            uid);

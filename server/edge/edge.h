@@ -1,4 +1,4 @@
-/* The edge: nng in, calls out.  One REP socket with contexts, listening on ipc:// and tcp://127.0.0.1.
+/* The edge: nng in, calls out.  One REP socket with contexts, listening on ipc://, tcp://127.0.0.1 and tls+tcp://.
  *
  * listener.c     the socket, and exchanges (a context each) that grow with the calls in progress: at least 64 are
  *                always receiving, and beyond calls_max 64 exist only to refuse
@@ -18,6 +18,7 @@
 
 #include "proto/status.h"
 #include "server/service/service.h"
+#include "server/tls/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct edge_settings {
     const uint32_t *allow_uids; /* further peers admitted, besides administrators; lent for the edge's life */
     size_t allow_uid_count;
     bool tcp_trust;
+    struct tls *tls; /* lent for the edge's life; NULL: no URL takes it */
     size_t calls_max;
     size_t calls_per_uid;
     size_t connections_per_uid;

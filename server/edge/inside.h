@@ -56,15 +56,22 @@ struct exchange {
     struct exchange *next_left; /* the reaper's chain of departures to report */
 };
 
-/* What one uid has of the daemon.  It is there as long as it has a connection or an exchange. */
-struct share {
+/* Who somebody is to us: a uid of this machine, or a role, whose peers are counted apart from their uid's. */
+struct share_key {
     uint32_t uid;
-    bool identified; /* false: tcp peers without tcp_trust, together */
+    uint32_t role_id; /* 0: none */
+};
+
+/* What one uid, or one role, has of the daemon.  It is there as long as it has a connection or an exchange. */
+struct share {
+    struct share_key key;
+    const struct tls_role *role; /* lent; NULL: none */
+    bool identified;             /* false: tcp peers without tcp_trust, together */
     bool admitted;
     bool admin;
     size_t connection_count;
     size_t exchange_count; /* calls in progress, and refusals not yet taken by the client */
-    UT_hash_handle by_uid;
+    UT_hash_handle by_key;
 };
 
 /* A live pipe. */
@@ -92,7 +99,7 @@ struct edge {
     size_t opening_count;
     struct list in_state[EXCHANGE_STATE_COUNT];
     struct peer *peers;   /* owned: by pipe */
-    struct share *shares; /* owned: by uid */
+    struct share *shares; /* owned: by key */
     uint64_t last_call_id;
     uint64_t call_count, refused_count;
     uint64_t last_sent_ns; /* while draining: when a reply went out last, or the draining began */

@@ -6,6 +6,7 @@
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
 #include "server/base/log.h"
+#include "server/base/tls_url.h"
 #include "server/edge/inside.h"
 #include "server/edge/socket_path.h"
 
@@ -206,13 +207,16 @@ static struct status start_sweeping(struct edge *edge)
 
 static struct status listen_at(struct edge *edge, const char *url)
 {
+    size_t frame_size_max = edge->settings.request_size_max + LIMIT_FRAME_HEADER_SIZE;
     bool ipc = strncmp(url, "ipc:", 4) == 0;
     nng_listener listener;
-    int error = nng_listener_create(&listener, edge->socket, url);
+    int error;
 
+    if (edge->settings.tls != NULL && tls_url_is(url))
+        return tls_listen(edge->settings.tls, edge->socket, url, frame_size_max);
+    error = nng_listener_create(&listener, edge->socket, url);
     if (error == 0)
-        error = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ,
-                                      edge->settings.request_size_max + LIMIT_FRAME_HEADER_SIZE);
+        error = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, frame_size_max);
     if (error == 0 && ipc)
         error = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, edge->settings.ipc_mode);
     if (error == 0)

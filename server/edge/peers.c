@@ -8,6 +8,7 @@
 #include "server/base/log.h"
 #include "server/base/secret.h"
 #include "server/edge/inside.h"
+#include "server/tls/doorman.h"
 
 #include <stdlib.h>
 
@@ -25,18 +26,18 @@ static struct peer *find_peer_held(struct edge *edge, uint32_t pipe_id) REQUIRES
     return peer;
 }
 
-/* The share of this uid; what `fresh` (owned by the caller) says becomes it when there is none.  NULL: memory. */
+/* The share of this uid or role; what `fresh` (owned by the caller) says becomes it when there is none.  NULL: memory. */
 static struct share *find_share_held(struct edge *edge, struct share **fresh) REQUIRES(edge->lock)
 {
-    unsigned hash = map_hash(&edge->seed, &(*fresh)->uid, sizeof(*fresh)->uid);
+    unsigned hash = map_hash(&edge->seed, &(*fresh)->key, sizeof(*fresh)->key);
     struct share *share;
     bool added;
 
-    HASH_FIND_BYHASHVALUE(by_uid, edge->shares, &(*fresh)->uid, sizeof(*fresh)->uid, hash, share);
+    HASH_FIND_BYHASHVALUE(by_key, edge->shares, &(*fresh)->key, sizeof(*fresh)->key, hash, share);
     if (share != NULL)
         return share;
     share = *fresh;
-    MAP_ADD(by_uid, edge->shares, &share->uid, sizeof share->uid, hash, share, added);
+    MAP_ADD(by_key, edge->shares, &share->key, sizeof share->key, hash, share, added);
     if (!added)
         return NULL;
     *fresh = NULL;
@@ -47,7 +48,7 @@ static void end_share_if_empty_held(struct edge *edge, struct share *share) REQU
 {
     if (share->connection_count > 0 || share->exchange_count > 0)
         return;
-    HASH_DELETE(by_uid, edge->shares, share);
+    HASH_DELETE(by_key, edge->shares, share);
     free(share);
 }
 
@@ -62,20 +63,35 @@ static bool admits(const struct edge *edge, uint32_t uid)
     return uid == edge->settings.daemon_uid || homes_uid_is_admin(edge->homes, uid);
 }
 
+/* By its role: admitted, with the rights of the role's uid.  One that is confined to some homes is no administrator. */
+static void identify_role(const struct edge *edge, const struct tls_role *role, struct share *share)
+{
+    share->key = (struct share_key){.uid = role->uid, .role_id = role->id};
+    share->role = role;
+    share->identified = true;
+    share->admitted = true;
+    share->admin = role->scope.count == 0 && homes_uid_is_admin(edge->homes, role->uid);
+}
+
 /* Who connected.  False when the system does not say: such a peer must not pass for one that has no uid by nature. */
 static bool identify(const struct edge *edge, nng_pipe pipe, struct share *share)
 {
+    const struct tls_role *role = tls_role_of_pipe(edge->settings.tls, pipe);
     uint64_t uid = UNIDENTIFIED;
     int error = nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid);
 
+    if (role != NULL) {
+        identify_role(edge, role, share);
+        return true;
+    }
     if (error != 0 && error != NNG_ENOTSUP) /* NNG_ENOTSUP: tcp */
         return false;
     if (error == NNG_ENOTSUP && edge->settings.tcp_trust)
         uid = edge->settings.daemon_uid;
-    share->uid = (uint32_t)uid;
-    share->identified = share->uid != UNIDENTIFIED;
-    share->admitted = share->identified && admits(edge, share->uid);
-    share->admin = share->identified && homes_uid_is_admin(edge->homes, share->uid);
+    share->key.uid = (uint32_t)uid;
+    share->identified = share->key.uid != UNIDENTIFIED;
+    share->admitted = share->identified && admits(edge, share->key.uid);
+    share->admin = share->identified && homes_uid_is_admin(edge->homes, share->key.uid);
     return true;
 }
 
@@ -107,8 +123,9 @@ static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
     bool added = false;
 
     (void)event;
+    doorman_lets_in(pipe);
     if (fresh != NULL && peer != NULL && identify(edge, pipe, fresh)) {
-        uid = fresh->uid;
+        uid = fresh->key.uid;
         peer->pipe_id = (uint32_t)nng_pipe_id(pipe);
         lock_acquire(&edge->lock);
         added = add_peer_held(edge, peer, &fresh);
@@ -222,7 +239,8 @@ enum verdict peers_judge_held(struct edge *edge, struct exchange *exchange, nng_
         return verdict;
     exchange->share = peer->share;
     exchange->share->exchange_count++;
-    exchange->call.uid = peer->share->uid;
+    exchange->call.uid = peer->share->key.uid;
+    exchange->call.scope = peer->share->role != NULL ? &peer->share->role->scope : NULL;
     exchange->call.admin = peer->share->admin;
     exchange->left = false;
     list_push_back(&peer->calls, &exchange->of_peer);
@@ -255,9 +273,9 @@ void peers_free(struct edge *edge)
         HASH_DELETE(by_pipe, edge->peers, peer);
         free(peer);
     }
-    HASH_ITER(by_uid, edge->shares, share, next_share)
+    HASH_ITER(by_key, edge->shares, share, next_share)
     {
-        HASH_DELETE(by_uid, edge->shares, share);
+        HASH_DELETE(by_key, edge->shares, share);
         free(share);
     }
 }

@@ -3,6 +3,7 @@
 
 #include "proto/limits.h"
 #include "proto/utf8.h"
+#include "server/base/tls_url.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,13 +67,19 @@ static bool is_port(const char *text)
 
 struct status socket_url_check(const char *url)
 {
+    struct tls_url tls;
+
     if (begins_with(url, IPC_SCHEME))
         return check_path(url, url + strlen(IPC_SCHEME));
+    if (tls_url_is(url))
+        return tls_url_parse(url, &tls);
     if (!begins_with(url, TCP_SCHEME))
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: neither ipc:// nor tcp://", url);
+        return status_make(STATUS_INVALID_ARGUMENT, "%s: neither ipc://, nor tcp://, nor tls+tcp://", url);
     if (!begins_with(url, TCP_LOOPBACK))
         return status_make(STATUS_INVALID_ARGUMENT,
-                           "%s: until TLS is there, tcp is for this machine alone: tcp://127.0.0.1:PORT", url);
+                           "%s: plain tcp is for this machine alone, tcp://127.0.0.1:PORT; beyond it, it is "
+                           "tls+tcp://ROLE@ADDRESS:PORT",
+                           url);
     if (!is_port(url + strlen(TCP_LOOPBACK)))
         return status_make(STATUS_INVALID_ARGUMENT, "%s: a port is a number up to %d", url, UINT16_MAX);
     return status_ok();

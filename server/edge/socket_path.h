@@ -16,8 +16,8 @@
 
 #include <stdbool.h>
 
-/* Whether we listen at such a URL: ipc:// with an absolute path, or tcp://127.0.0.1:PORT.  INVALID_ARGUMENT with what
- * would help. */
+/* Whether we listen at such a URL: ipc:// with an absolute path, tcp://127.0.0.1:PORT, or tls+tcp://ROLE@HOST:PORT.
+ * INVALID_ARGUMENT with what would help. */
 MUST_USE struct status socket_url_check(const char *url);
 
 /* All claims of a process. */
@@ -28,7 +28,7 @@ MUST_USE struct status socket_claims_create(struct socket_claims **claims_out);
 /* Lets go of every path: the very last thing, after nng has removed its sockets.  NULL is fine. */
 void socket_claims_destroy(struct socket_claims *claims);
 
-/* Claims the path of `url`; a tcp URL is only checked.  INVALID_ARGUMENT, UNAVAILABLE (another daemon has it), or
+/* Claims the path of `url`; a tcp or TLS URL is only checked.  INVALID_ARGUMENT, UNAVAILABLE (another daemon has it), or
  * FAILED_PRECONDITION (what is there is in the way), each naming the URL and what stands against it. */
 MUST_USE struct status socket_path_claim(struct socket_claims *claims, const char *url, bool serves_others);
 

@@ -50,11 +50,21 @@ struct news {
 
 /* ---- events ---- */
 
+/* By the outlet's audience, homes that it is confined to first: they need no look. */
+static enum news_verdict judge(struct news *news, const struct outlet *outlet, const char *home)
+{
+    const struct tls_role *role = outlet->audience.role;
+
+    if (role != NULL && !homes_scope_admits(&role->scope, home))
+        return NEWS_NOT_HEARD;
+    return news->source.judge(news->context, outlet->audience.uid, home);
+}
+
 static void look_at(struct news *news, struct outlet *outlet, const char *home)
 {
     if (atomic_exchange(&outlet->looking, true))
         return; /* its turn comes */
-    if (!news->source.look(news->context, outlet->uid, home))
+    if (!news->source.look(news->context, outlet->audience.uid, home))
         atomic_store(&outlet->looking, false);
 }
 
@@ -66,7 +76,7 @@ static void judge_held(struct news *news, struct outlet *outlet)
         enum news_verdict verdict = NEWS_UNDECIDED;
 
         if (!outlet_holds(outlet, event->home, node))
-            verdict = news->source.judge(news->context, outlet->uid, event->home);
+            verdict = judge(news, outlet, event->home);
         if (verdict == NEWS_UNDECIDED)
             look_at(news, outlet, event->home);
         else
@@ -79,11 +89,10 @@ static void tell(struct news *news, struct outlet *outlet, const struct engine_n
 {
     enum news_verdict verdict = NEWS_HEARD;
 
-    if (outlet->of_uid) {
+    if (!outlet->audience.everything) {
         if (outlet_holds(outlet, item->home, NULL))
             judge_held(news, outlet);
-        verdict = outlet_holds(outlet, item->home, NULL) ? NEWS_UNDECIDED
-                                                         : news->source.judge(news->context, outlet->uid, item->home);
+        verdict = outlet_holds(outlet, item->home, NULL) ? NEWS_UNDECIDED : judge(news, outlet, item->home);
     }
     if (verdict == NEWS_UNDECIDED) {
         outlet_hold(outlet, message, item->home, item->fence.generation, news->beat);
@@ -143,7 +152,7 @@ static void publish_outlet_beat(struct news *news, struct outlet *outlet)
 {
     Probed__V1__Heartbeat heartbeat = PROBED__V1__HEARTBEAT__INIT;
 
-    if (outlet->of_uid)
+    if (!outlet->audience.everything)
         judge_held(news, outlet);
     recent_age(&outlet->recent, news->beat);
     heartbeat.epoch = news->epoch;
@@ -236,7 +245,7 @@ void news_wake(struct news *news)
 void news_looked(struct news *news, uint32_t uid)
 {
     for (size_t i = 1; i < news->outlet_count; i++) {
-        if (news->outlets[i].uid == uid)
+        if (news->outlets[i].audience.uid == uid)
             atomic_store(&news->outlets[i].looking, false);
     }
     lock_acquire(&news->lock);
@@ -254,30 +263,48 @@ static void close_outlets(struct news *news)
         outlet_close(&news->outlets[--news->outlet_count]);
 }
 
-/* One for everything, and one for each uid. */
+static struct status open_outlet(struct news *news, const struct news_settings *settings,
+                                 const struct outlet_audience *audience)
+{
+    struct status status =
+        outlet_open(&news->outlets[news->outlet_count], settings, audience, news->context, &news->subscriber_count);
+
+    if (status_is_ok(&status))
+        news->outlet_count++;
+    return status;
+}
+
+/* One for everything, one for each uid, and one for each role that does not hear everything. */
 static struct status open_outlets(struct news *news, const struct news_settings *settings)
 {
-    struct status status = outlet_open(&news->outlets[0], settings, NULL, news->context, &news->subscriber_count);
+    struct status status = open_outlet(news, settings, &(struct outlet_audience){.everything = true});
+    size_t role_count;
+    const struct tls_role *roles = tls_roles(settings->tls, &role_count);
 
-    if (!status_is_ok(&status))
-        return status;
-    news->outlet_count = 1;
-    for (size_t i = 0; i < settings->uid_count; i++) {
-        status = outlet_open(&news->outlets[news->outlet_count], settings, &settings->uids[i], news->context,
-                             &news->subscriber_count);
-        if (!status_is_ok(&status)) {
-            close_outlets(news);
-            return status;
-        }
-        news->outlet_count++;
+    for (size_t i = 0; status_is_ok(&status) && i < settings->uid_count; i++)
+        status = open_outlet(news, settings, &(struct outlet_audience){.uid = settings->uids[i]});
+    for (size_t i = 0; status_is_ok(&status) && i < role_count; i++) {
+        if (!outlet_role_hears_all(settings, &roles[i], news->context))
+            status = open_outlet(news, settings, &(struct outlet_audience){.uid = roles[i].uid, .role = &roles[i]});
     }
+    if (!status_is_ok(&status))
+        close_outlets(news);
     return status;
+}
+
+/* At most. */
+static size_t outlet_count_max(const struct news_settings *settings)
+{
+    size_t role_count;
+
+    tls_roles(settings->tls, &role_count);
+    return 1 + settings->uid_count + role_count;
 }
 
 struct status news_create(const struct news_settings *settings, const struct news_source *source, void *context,
                           struct news **news_out)
 {
-    struct news *news = calloc(1, sizeof *news + (1 + settings->uid_count) * sizeof news->outlets[0]);
+    struct news *news = calloc(1, sizeof *news + outlet_count_max(settings) * sizeof news->outlets[0]);
     struct status status;
 
     if (news == NULL)

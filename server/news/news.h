@@ -12,6 +12,7 @@
 
 #include "proto/status.h"
 #include "server/engine/engine.h"
+#include "server/tls/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,8 @@ struct news_settings {
     size_t uid_count;
     int ipc_mode; /* permissions of ipc sockets */
     bool tcp_trust;
+    struct tls *tls; /* lent until news_destroy; NULL: no URL takes it */
+    size_t connections_per_role;
     bool (*admits)(void *context, uint32_t uid); /* whether an ipc peer may hear everything */
     uint64_t heartbeat_ns;
 };

@@ -3,6 +3,7 @@
 
 #include "server/base/log.h"
 #include "server/base/secret.h"
+#include "server/tls/doorman.h"
 
 #include <inttypes.h>
 #include <nng/protocol/pubsub0/pub.h>
@@ -27,16 +28,26 @@ static bool admits(const struct outlet *outlet, nng_pipe pipe)
 
     if (error != 0)
         return error == NNG_ENOTSUP && outlet->tcp_trust; /* a tcp peer has no uid */
-    return (outlet->of_uid && uid == outlet->uid) || outlet->admits(outlet->context, (uint32_t)uid);
+    return (!outlet->audience.everything && uid == outlet->audience.uid) ||
+           outlet->admits(outlet->context, (uint32_t)uid);
+}
+
+bool outlet_role_hears_all(const struct news_settings *settings, const struct tls_role *role, void *context)
+{
+    return role->scope.count == 0 && settings->admits(context, role->uid);
 }
 
 static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
 {
     struct outlet *outlet = context;
+    bool of_role = tls_role_of_pipe(outlet->tls, pipe) != NULL; /* where only such come in as may hear this */
 
     (void)event;
+    doorman_lets_in(pipe);
     atomic_fetch_add(outlet->subscriber_count, 1); /* here, since REM_POST comes for refused pipes, too */
-    if (!admits(outlet, pipe))
+    if (of_role && atomic_fetch_add(&outlet->role_pipe_count, 1) >= outlet->connections_per_role)
+        nng_pipe_close(pipe);
+    if (!of_role && !admits(outlet, pipe))
         nng_pipe_close(pipe);
 }
 
@@ -44,9 +55,10 @@ static void pipe_goes(nng_pipe pipe, nng_pipe_ev event, void *context)
 {
     struct outlet *outlet = context;
 
-    (void)pipe;
     (void)event;
     atomic_fetch_sub(outlet->subscriber_count, 1);
+    if (tls_role_of_pipe(outlet->tls, pipe) != NULL)
+        atomic_fetch_sub(&outlet->role_pipe_count, 1);
 }
 
 /* ---- listening ---- */
@@ -89,30 +101,45 @@ static struct status listen_on(struct outlet *outlet, const char *url, int ipc_m
     return status_ok();
 }
 
+/* At a role's URL, if this is what the role hears. */
+static struct status listen_for_role(struct outlet *outlet, const struct news_settings *settings, const char *url,
+                                     const struct tls_role *role)
+{
+    bool here = outlet->audience.everything ? outlet_role_hears_all(settings, role, outlet->context)
+                                            : outlet->audience.role == role;
+
+    return here ? tls_listen(settings->tls, outlet->socket, url, RECEIVE_SIZE_MAX) : status_ok();
+}
+
 static struct status listen_on_all(struct outlet *outlet, const struct news_settings *settings)
 {
     struct status status = status_ok();
     char url[NEWS_URL_SIZE];
 
     for (size_t i = 0; status_is_ok(&status) && i < settings->url_count; i++) {
-        if (!outlet->of_uid)
+        const struct tls_role *role = tls_role_of_url(settings->tls, settings->urls[i]);
+
+        if (role != NULL)
+            status = listen_for_role(outlet, settings, settings->urls[i], role);
+        else if (outlet->audience.everything)
             status = listen_on(outlet, settings->urls[i], settings->ipc_mode);
-        else if (news_url_of_uid(settings->urls, i, outlet->uid, url))
+        else if (outlet->audience.role == NULL && news_url_of_uid(settings->urls, i, outlet->audience.uid, url))
             status = listen_on(outlet, url, settings->ipc_mode);
     }
     return status;
 }
 
-struct status outlet_open(struct outlet *outlet, const struct news_settings *settings, const uint32_t *uid,
-                          void *context, atomic_uint_fast64_t *subscriber_count)
+struct status outlet_open(struct outlet *outlet, const struct news_settings *settings,
+                          const struct outlet_audience *audience, void *context, atomic_uint_fast64_t *subscriber_count)
 {
     struct map_seed seed;
     struct status status = status_ok();
     int error;
 
-    *outlet = (struct outlet){.of_uid = uid != NULL,
-                              .uid = uid != NULL ? *uid : 0,
+    *outlet = (struct outlet){.audience = *audience,
                               .tcp_trust = settings->tcp_trust,
+                              .tls = settings->tls,
+                              .connections_per_role = settings->connections_per_role,
                               .admits = settings->admits,
                               .context = context,
                               .subscriber_count = subscriber_count};

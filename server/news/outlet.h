@@ -1,8 +1,8 @@
 /* One PUB socket: who may hear it, what it has told lately.
  *
  * All of a PUB socket's traffic reaches every peer's wire, so admission is the only scope that keeps a secret.  The
- * first outlet carries everything and admits administrators; each further uid has one of its own, with the events and
- * the heartbeats of the homes that it may use alone.
+ * first outlet carries everything and admits administrators; each further uid, and each role that is no administrator's
+ * (tls.h), has one of its own, with the events and the heartbeats of the homes that it may use alone.
  *
  * An event of a home of which it can't be told at once whether the uid may use it (a file system that is slow) holds up
  * nothing but the further events of that home: it waits here until that is decided.
@@ -19,6 +19,13 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdatomic.h>
 
+/* Whom an outlet is for. */
+struct outlet_audience {
+    bool everything; /* administrators; else: */
+    uint32_t uid;
+    const struct tls_role *role; /* lent; NULL: peers of this machine */
+};
+
 /* An event that waits for a verdict. */
 struct held_event {
     struct list_node node; /* in outlet->held */
@@ -31,13 +38,16 @@ enum { HELD_EVENT_COUNT_MAX = 256 };
 
 struct outlet {
     /* Fixed at open. */
-    bool of_uid; /* else it carries everything */
-    uint32_t uid;
+    struct outlet_audience audience;
     nng_socket socket;
     bool tcp_trust;
+    struct tls *tls; /* lent */
+    size_t connections_per_role;
     bool (*admits)(void *context, uint32_t uid);
     void *context;
     atomic_uint_fast64_t *subscriber_count; /* lent */
+
+    atomic_size_t role_pipe_count; /* peers of roles */
 
     atomic_bool looking; /* somebody finds out about a home in `held` */
 
@@ -46,11 +56,15 @@ struct outlet {
     struct list held;     /* struct held_event, as they came */
 };
 
-/* Opens the socket and listens on news_settings' urls, or beside them for `uid`.  UNAVAILABLE, naming the URL; nothing
- * is left open then. */
-MUST_USE struct status outlet_open(struct outlet *outlet, const struct news_settings *settings, const uint32_t *uid,
-                                   void *context, atomic_uint_fast64_t *subscriber_count);
+/* Opens the socket and listens on those of news_settings' urls that are for its audience, or beside them for a uid.
+ * UNAVAILABLE, naming the URL; nothing is left open then. */
+MUST_USE struct status outlet_open(struct outlet *outlet, const struct news_settings *settings,
+                                   const struct outlet_audience *audience, void *context,
+                                   atomic_uint_fast64_t *subscriber_count);
 void outlet_close(struct outlet *outlet);
+
+/* Whether the role hears everything, and needs no outlet of its own. */
+bool outlet_role_hears_all(const struct news_settings *settings, const struct tls_role *role, void *context);
 
 /* Topic and message in one; given.  NULL, and said in the log: no memory. */
 nng_msg *outlet_pack(const char *topic, size_t topic_size, const ProtobufCMessage *message);

@@ -8,6 +8,7 @@
 #include "proto/utf8.h"
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
+#include "server/homes/path.h"
 
 #include <string.h>
 
@@ -113,12 +114,46 @@ static void fail(struct rpc_call *call, const struct status *status)
     rpc_call_fail(call, status);
 }
 
+/* ---- peers that are confined to some homes ---- */
+
+static struct status out_of_scope(void)
+{
+    return status_make(STATUS_PERMISSION_DENIED, "home is none of those that this role may use: tls.homes names them");
+}
+
+/* Before anybody looks: a refusal tells nothing of what is there.  A path that is malformed is refused as any other. */
+static bool may_ask_for(const struct rpc_call *call, const char *home)
+{
+    struct status status;
+
+    if (call->scope == NULL || homes_scope_admits_given(call->scope, home))
+        return true;
+    status = home_path_check(home);
+    return !status_is_ok(&status);
+}
+
+/* Where the path led to. */
+static bool leads_out(const struct rpc_call *call, const struct status *resolved, const struct home_place *place)
+{
+    bool named = resolved->code == STATUS_OK || (resolved->code == STATUS_NOT_FOUND && place->missing);
+
+    return call->scope != NULL && named && !homes_scope_admits(call->scope, place->canonical);
+}
+
+/* ---- homes ---- */
+
 /* The engine's step for a call whose home was looked up. */
 static void decide(struct service *service, struct rpc_call *call, const struct status *resolved,
                    const struct home_place *place)
 {
     struct engine_call *engine = &call->engine;
 
+    if (leads_out(call, resolved, place)) {
+        struct status refused = out_of_scope();
+
+        fail(call, &refused);
+        return;
+    }
     /* A known home may be invalidated though its directory is gone. */
     if (engine->kind == ENGINE_CALL_INVALIDATE && resolved->code == STATUS_NOT_FOUND && place->missing) {
         engine->invalidate.known_only = true;
@@ -157,6 +192,11 @@ static void resolve(struct service *service, struct rpc_call *call, const char *
     uint32_t uid = call->uid;
     struct homes_ticket ticket = {.object = call, .id = call->id};
 
+    if (!may_ask_for(call, home)) {
+        status = out_of_scope();
+        fail(call, &status);
+        return;
+    }
     if (homes_resolve_now(service->homes, home, uid, call->arrived_ns, &place, &status)) {
         decide(service, call, &status, &place);
         return;

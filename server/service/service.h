@@ -12,6 +12,7 @@
 #include "proto/status.h"
 #include "server/engine/engine.h"
 #include "server/homes/homes.h"
+#include "server/homes/scope.h"
 #include "server/shell/shell.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -36,9 +37,10 @@ struct rpc_transport {
 struct rpc_call {
     /* Set by the transport, fixed until the reply. */
     const struct rpc_transport *transport;
-    uint64_t id;  /* never 0, never used again */
-    uint32_t uid; /* whose rights the call has */
-    bool admin;   /* root, the daemon's uid, server.admin_uids */
+    uint64_t id;                     /* never 0, never used again */
+    uint32_t uid;                    /* whose rights the call has */
+    bool admin;                      /* root, the daemon's uid, server.admin_uids */
+    const struct homes_scope *scope; /* what it is confined to; NULL: nothing.  Lent for ever */
     uint64_t arrived_ns;
     uint64_t deadline_ns;
 

@@ -36,6 +36,11 @@ static const struct promise promises[] = {
     {"server", "nng_cpu", "auto", 0, 0, false},
     {"server", "drain_ms", "10000", 0, 3600000, false},
     {"server", "request_bytes_max", "1048576", 4096, 67108864, false},
+    {"tls", "certificate", "", 0, 0, false},
+    {"tls", "key", "", 0, 0, false},
+    {"tls", "ca", "", 0, 0, false},
+    {"tls", "user", "", 0, 0, false},
+    {"tls", "homes", "", 0, 0, false},
     {"pool", "workers_per_home", "2", 1, 1024, false},
     {"pool", "workers_max", "16", 1, 65536, false},
     {"pool", "reserve_per_home", "1", 0, 1024, false},
@@ -229,7 +234,7 @@ START_TEST(there_is_no_setting_that_the_contract_does_not_name)
         line_count += *line != '#' && *line != '[' && *line != '\n';
     }
     ck_assert_uint_eq(line_count, PROMISE_COUNT);
-    ck_assert_uint_eq(section_count, 6);
+    ck_assert_uint_eq(section_count, 7);
     free(printed);
     config_fini(&config);
 }
@@ -440,11 +445,12 @@ START_TEST(sockets_are_ipc_or_loopback_tcp)
 {
     static const char *const good[] = {"ipc:///run/x.sock", "tcp://127.0.0.1:1", "tcp://localhost:65535",
                                        "tcp://[::1]:9"};
-    static const char no_tls[] = "is refused: without TLS, which is not built yet, tcp is for 127.0.0.1, localhost and "
-                                 "[::1] alone";
+    static const char no_tls[] =
+        "is refused: plain tcp is for 127.0.0.1, localhost and [::1] alone; beyond this machine "
+        "it is tls+tcp://ROLE@ADDRESS:PORT";
     static const char no_port[] = "needs a port from 1 to 65535";
     static const char no_path[] = "does not name a socket by an absolute path";
-    static const char neither[] = "is neither ipc:///absolute/path nor tcp://127.0.0.1:port";
+    static const char neither[] = "is neither ipc:///absolute/path, nor tcp://127.0.0.1:port, nor tls+tcp://";
     const struct {
         const char *url, *reason;
     } bad[] = {
@@ -458,7 +464,6 @@ START_TEST(sockets_are_ipc_or_loopback_tcp)
         {"tcp://127.0.0.1:0", no_port},
         {"tcp://127.0.0.1:65536", no_port},
         {"tcp://127.0.0.1:80x", no_port},
-        {"tls+tcp://127.0.0.1:1", "is refused: TLS is not built yet"},
         {"ipc://relative", no_path},
         {"ipc:///", no_path},
         {"ipc://", no_path},
@@ -480,6 +485,76 @@ START_TEST(sockets_are_ipc_or_loopback_tcp)
         snprintf(message, sizeof message, "--server-publish: %s %s", bad[i].url, bad[i].reason);
         expect_refusal(message, "--server-publish", bad[i].url, NULL);
     }
+}
+END_TEST
+
+/* Refused, and the message has this part. */
+static void expect_refusal_with(const char *part, const char *flag, const char *value)
+{
+    char *argv[] = {"probed", (char *)(uintptr_t)flag, (char *)(uintptr_t)value, NULL};
+    struct config config;
+    enum config_mode mode;
+    struct status status = config_load("probed", 3, argv, "/opt/probed", &config, &mode);
+
+    ck_assert_int_eq(status.code, STATUS_INVALID_ARGUMENT);
+    ck_assert_msg(strstr(status.message, part) != NULL, "\"%s\" is not in \"%s\"", part, status.message);
+}
+
+START_TEST(a_tls_listener_says_whom_it_is_for)
+{
+    static const char *const good[] = {"tls+tcp://dash@127.0.0.1:1", "tls+tcp://a-b_9@*:65535", "tls+tcp://x@[::]:7",
+                                       "tls+tcp://x@host.example:7"};
+    static const struct {
+        const char *url, *part;
+    } bad[] = {
+        {"tls+tcp://127.0.0.1:1", "says whom it is for"},
+        {"tls+tcp://@127.0.0.1:1", "says whom it is for"},
+        {"tls+tcp://Dash@127.0.0.1:1", "says whom it is for"},
+        {"tls+tcp://a23456789012345678901234567890123@h:1", "says whom it is for"},
+        {"tls+tcp://dash@127.0.0.1", "ADDRESS:PORT"},
+        {"tls+tcp://dash@:1", "ADDRESS:PORT"},
+        {"tls+tcp://dash@::1:1", "ADDRESS:PORT"},
+        {"tls+tcp://dash@h:1/path", "a port is a number"},
+        {"tls+tcp://dash@h/x:1", "ADDRESS:PORT"},
+        {"tls+tcp://dash@h:65536", "a port is a number"},
+        {"tls+tcp://dash@h:", "a port is a number"},
+    };
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct config config;
+
+        load_well(&config, "--server-listen", good[i], NULL);
+        expect_words(&config.server.listen, good[i], NULL);
+        config_fini(&config);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        expect_refusal_with(bad[i].part, "--server-listen", bad[i].url);
+}
+END_TEST
+
+START_TEST(what_is_said_of_a_role_names_it)
+{
+    static const struct {
+        const char *flag, *value, *part;
+    } bad[] = {
+        {"--tls-ca", "/etc/ca.pem", "is not ROLE=/absolute/path"},
+        {"--tls-ca", "=/etc/ca.pem", "is not ROLE=/absolute/path"},
+        {"--tls-ca", "Dash=/etc/ca.pem", "is not ROLE=/absolute/path"},
+        {"--tls-ca", "dash=ca.pem", "is no absolute path"},
+        {"--tls-homes", "dash", "is not ROLE=/absolute/path"},
+        {"--tls-user", "root", "is not ROLE=USER"},
+        {"--tls-user", "dash=nobody-of-that-name", "is no user of this machine"},
+        {"--tls-user", "dash=4294967295", "is no uid"},
+        {"--tls-certificate", "server.pem", "is no absolute path"},
+    };
+    struct config config;
+
+    load_well(&config, "--tls-ca", "dash=/etc/a.pem 'ops=/etc/b c.pem'", "--tls-user", "dash=root ops=7", NULL);
+    expect_words(&config.tls.ca, "dash=/etc/a.pem", "ops=/etc/b c.pem", NULL);
+    expect_words(&config.tls.user, "dash=root", "ops=7", NULL);
+    config_fini(&config);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        expect_refusal_with(bad[i].part, bad[i].flag, bad[i].value);
 }
 END_TEST
 
@@ -954,6 +1029,8 @@ int main(void)
     tcase_add_test(values, a_semicolon_behind_a_value_is_part_of_it);
     tcase_add_test(values, without_a_command_it_is_the_worker_beside_this_program);
     tcase_add_test(values, sockets_are_ipc_or_loopback_tcp);
+    tcase_add_test(values, a_tls_listener_says_whom_it_is_for);
+    tcase_add_test(values, what_is_said_of_a_role_names_it);
     tcase_add_test(values, a_socket_path_has_at_most_107_bytes);
     tcase_add_test(values, listening_and_publishing_need_addresses_of_their_own);
     tcase_add_test(values, the_default_sockets_are_the_users_own);

@@ -1,0 +1,38 @@
+/* Whoever connects by TCP and has not shown who they are yet.
+ *
+ * nng gives a peer ten seconds for each byte of its handshake, and takes as many peers as there are descriptors: a
+ * stranger who sends a byte now and then would stay for ever, and a crowd of them would take all descriptors and some
+ * 32 KiB each.  The doorman stands where connections are accepted (proto/nng_shim.h) and knows each until it has become
+ * a pipe, which is when its certificate was verified and its greeting read.  Who takes longer than VISIT_NS_MAX in all
+ * is shown out; of more than VISITOR_COUNT_MAX at once, the one that came first.
+ *
+ * To show out without meeting the wrong one, it keeps a duplicate of the visitor's descriptor: a number may have become
+ * somebody else's, an open file may not.
+ *
+ * Threads: visitors come on nng's threads, pipes too; a timer of nng's.  Locks: one, a leaf.
+ * There is one a process: there is one place where connections are accepted. */
+#ifndef SERVER_TLS_DOORMAN_H
+#define SERVER_TLS_DOORMAN_H
+
+#include "proto/status.h"
+
+#include <nng/nng.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { VISITOR_COUNT_MAX = 1536 }; /* two descriptors each, while they visit */
+
+/* After nng_start; stops before nng_stop, with every socket closed.  `visit_ns_max`: 0 is ten seconds. */
+MUST_USE struct status doorman_start(uint64_t visit_ns_max);
+void doorman_stop(void);
+
+/* This visitor is a peer now.  For pipe callbacks; one that is of no TCP connection is none of the doorman's. */
+void doorman_lets_in(nng_pipe pipe);
+
+struct doorman_counts {
+    uint64_t visitors;  /* at the door now */
+    uint64_t shown_out; /* so far */
+};
+void doorman_look(struct doorman_counts *counts_out);
+
+#endif
