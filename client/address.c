@@ -97,8 +97,7 @@ static socklen_t parse_url(const char *url, union socket_address *address)
     return 0;
 }
 
-/* Whether `events` came before the deadline. */
-static bool wait_for(int fd, short events, uint64_t deadline_ms)
+bool address_wait(int fd, short events, uint64_t deadline_ms)
 {
     struct pollfd waiting = {.fd = fd, .events = events};
     int count;
@@ -111,39 +110,58 @@ static bool wait_for(int fd, short events, uint64_t deadline_ms)
     return count > 0;
 }
 
-/* 0, or the errno that says why not. */
-static int connect_within(int fd, const union socket_address *address, socklen_t size, uint64_t deadline_ms)
+int address_connect(int fd, const struct sockaddr *address, socklen_t size, uint64_t deadline_ms)
 {
     int error = 0;
     socklen_t error_size = sizeof error;
 
-    if (connect(fd, &address->any, size) == 0)
+    if (connect(fd, address, size) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return errno;
-    if (!wait_for(fd, POLLOUT, deadline_ms))
+    if (!address_wait(fd, POLLOUT, deadline_ms))
         return ETIMEDOUT;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) == 0 ? error : errno;
 }
 
-/* SP's greeting: 0 "SP" 0, the protocol in network order, 0 0. */
 enum {
-    GREETING_SIZE = 8,
     REQ_PROTOCOL = 0x30,
     KEPT_MS = 50 /* a connection that is not closed by then is kept */
 };
 
+/* 0 "SP" 0, the protocol in network order, 0 0. */
+void address_greeting(uint16_t protocol, unsigned char out[ADDRESS_GREETING_SIZE])
+{
+    const unsigned char greeting[ADDRESS_GREETING_SIZE] = {
+        0, 'S', 'P', 0, (unsigned char)(protocol >> 8), (unsigned char)protocol, 0, 0};
+
+    memcpy(out, greeting, sizeof greeting);
+}
+
+struct probed_status address_judge_greeting(const char *url, uint16_t protocol,
+                                            const unsigned char greeting[ADDRESS_GREETING_SIZE])
+{
+    unsigned char expected[ADDRESS_GREETING_SIZE];
+
+    address_greeting(protocol, expected);
+    if (memcmp(greeting, expected, 4) != 0)
+        return outcome_unreachable("cannot reach probed at %s: who answers there does not speak nng", url);
+    if (memcmp(greeting, expected, sizeof expected) != 0)
+        return outcome_unreachable("cannot reach probed at %s: it is a socket of another kind (calls and events "
+                                   "have one each)",
+                                   url);
+    return outcome_ok();
+}
+
 static struct probed_status read_greeting(int fd, const char *url, uint16_t protocol, uint64_t deadline_ms)
 {
-    const unsigned char expected[GREETING_SIZE] = {
-        0, 'S', 'P', 0, (unsigned char)(protocol >> 8), (unsigned char)protocol, 0, 0};
-    unsigned char greeting[GREETING_SIZE];
+    unsigned char greeting[ADDRESS_GREETING_SIZE];
     size_t size = 0;
 
     while (size < sizeof greeting) {
         ssize_t got;
 
-        if (!wait_for(fd, POLLIN, deadline_ms))
+        if (!address_wait(fd, POLLIN, deadline_ms))
             return outcome_unreachable("cannot reach probed at %s: somebody accepts connections and says nothing", url);
         got = read(fd, greeting + size, sizeof greeting - size);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
@@ -151,26 +169,20 @@ static struct probed_status read_greeting(int fd, const char *url, uint16_t prot
         if (got > 0)
             size += (size_t)got;
     }
-    if (memcmp(greeting, expected, 4) != 0)
-        return outcome_unreachable("cannot reach probed at %s: who answers there does not speak nng", url);
-    if (memcmp(greeting, expected, sizeof greeting) != 0)
-        return outcome_unreachable("cannot reach probed at %s: it is a socket of another kind (calls and events "
-                                   "have one each)",
-                                   url);
-    return outcome_ok();
+    return address_judge_greeting(url, protocol, greeting);
 }
 
 /* Greets back: whoever has too many connections, or may not listen, is let in and shown out again. */
 static struct probed_status expect_kept(int fd, const char *url, uint16_t far_protocol, uint64_t deadline_ms)
 {
     const uint16_t protocol = far_protocol ^ 1; /* of a pair of protocols the ends differ in the last bit */
-    const unsigned char greeting[GREETING_SIZE] = {
-        0, 'S', 'P', 0, (unsigned char)(protocol >> 8), (unsigned char)protocol, 0, 0};
+    unsigned char greeting[ADDRESS_GREETING_SIZE];
     uint64_t until_ms = outcome_now_ms() + KEPT_MS;
     char byte;
 
+    address_greeting(protocol, greeting);
     if (send(fd, greeting, sizeof greeting, MSG_NOSIGNAL) != (ssize_t)sizeof greeting ||
-        !wait_for(fd, POLLIN, until_ms < deadline_ms ? until_ms : deadline_ms) || read(fd, &byte, 1) != 0)
+        !address_wait(fd, POLLIN, until_ms < deadline_ms ? until_ms : deadline_ms) || read(fd, &byte, 1) != 0)
         return outcome_ok();
     if (protocol == REQ_PROTOCOL)
         return outcome_unreachable(
@@ -182,8 +194,7 @@ static struct probed_status expect_kept(int fd, const char *url, uint16_t far_pr
                                url);
 }
 
-/* What would help, where that can be told. */
-static const char *hint_for(int error)
+const char *address_hint(int error)
 {
     switch (error) {
     case ENOENT:
@@ -209,11 +220,11 @@ struct probed_status address_try(const char *url, uint16_t protocol, uint64_t de
     fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return outcome_make(PROBED_RESOURCE_EXHAUSTED, "cannot open a socket: %s", strerror(errno));
-    error = connect_within(fd, &address, size, deadline_ms);
+    error = address_connect(fd, &address.any, size, deadline_ms);
     if (error == EAGAIN) /* a unix socket whose backlog is full: somebody is there */
         status = outcome_ok();
     else if (error != 0)
-        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error), hint_for(error));
+        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error), address_hint(error));
     else
         status = read_greeting(fd, url, protocol, deadline_ms);
     if (error == 0 && outcome_is_ok(&status))

@@ -6,8 +6,10 @@
 
 #include "client/outcome.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 enum { ADDRESS_SIZE_MAX = 256 }; /* a URL and its terminator; a socket's path has at most 107 bytes */
 
@@ -21,7 +23,26 @@ MUST_USE struct probed_status address_choose(const char *given, const char *vari
  * greeting; not beyond the deadline.  nng dials in the background and tells no reasons: this is how they are learnt.
  *
  * OK: somebody greets.  UNAVAILABLE, unreachable, with the cause: there is nobody, or somebody else.  OK as well where
- * only a dial can tell (a host's name to be looked up, TLS). */
+ * only a dial can tell (a host's name to be looked up); of TLS see tls_look.h. */
 MUST_USE struct probed_status address_try(const char *url, uint16_t protocol, uint64_t deadline_ms);
+
+/* ---- what such looks are made of ---- */
+
+/* Whether `events` (of poll(2)) came before the deadline. */
+MUST_USE bool address_wait(int fd, short events, uint64_t deadline_ms);
+
+/* Connects a socket that does not block.  0, or the errno that says why not. */
+MUST_USE int address_connect(int fd, const struct sockaddr *address, socklen_t size, uint64_t deadline_ms);
+
+/* What would help against this errno; "" where that can't be told. */
+const char *address_hint(int error);
+
+/* SP's greeting of who speaks `protocol`. */
+enum { ADDRESS_GREETING_SIZE = 8 };
+void address_greeting(uint16_t protocol, unsigned char out[ADDRESS_GREETING_SIZE]);
+
+/* Whether those bytes are it; UNAVAILABLE, unreachable, says what else they are. */
+MUST_USE struct probed_status address_judge_greeting(const char *url, uint16_t protocol,
+                                                     const unsigned char greeting[ADDRESS_GREETING_SIZE]);
 
 #endif

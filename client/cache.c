@@ -260,7 +260,8 @@ struct probed_status probed_cache_open(const struct probed_cache_options *option
     struct probed_subscriber_options subscription = {.url = options->events_url,
                                                      .channel = options->channel,
                                                      .homes = options->homes,
-                                                     .home_count = options->home_count};
+                                                     .home_count = options->home_count,
+                                                     .tls = options->tls};
     struct probed_cache *cache;
     struct probed_status status;
 

@@ -537,7 +537,7 @@ struct probed_status probed_channel_open(const struct probed_channel_options *op
     fill_channel(channel, options);
     status = address_choose(options->url, "PROBED_CONNECT", "rpc.sock", url);
     if (outcome_is_ok(&status))
-        status = link_open(&channel->link, &request_link, url);
+        status = link_open(&channel->link, &request_link, url, options->tls);
     if (!outcome_is_ok(&status))
         goto free_channel;
     /* nng would send a request a second time after a minute, or to a daemon that was started anew. */

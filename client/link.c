@@ -1,6 +1,7 @@
 /* A socket, its dialer and its one connection. */
 #include "client/link.h"
 
+#include "client/tls_look.h"
 #include "proto/nng_shim.h"
 
 #include <signal.h>
@@ -15,6 +16,7 @@ enum {
     RECONNECT_MS_MAX = 1000,
     /* How long a connection that is just being made is waited for before somebody looks why there is none. */
     CONNECT_GRACE_MS = 25,
+    CONNECT_GRACE_TLS_MS = 250, /* some round trips, and the arithmetic of a handshake on both sides */
     /* How long a first connection may take before its link can be closed, where somebody greets.  nng 1.5.2 loses one
      * that was greeted and not yet taken over, with its descriptor: whoever opened and closed in one breath would leak
      * one each time. */
@@ -134,7 +136,8 @@ static int set_up(struct link *link)
     return error;
 }
 
-struct probed_status link_open(struct link *link, const struct link_kind *kind, const char *url)
+struct probed_status link_open(struct link *link, const struct link_kind *kind, const char *url,
+                               const struct probed_tls *tls)
 {
     struct probed_status status = check_process();
     pthread_condattr_t monotonic;
@@ -144,9 +147,15 @@ struct probed_status link_open(struct link *link, const struct link_kind *kind, 
         return status;
     *link = (struct link){.far_protocol = kind->far_protocol, .pid = getpid()};
     snprintf(link->url, sizeof link->url, "%s", url);
+    if (tls_is_url(url))
+        status = tls_choose(tls, url, &link->tls);
+    if (!outcome_is_ok(&status))
+        return status;
     error = open_with_signals_blocked(kind, &link->socket);
-    if (error != 0)
+    if (error != 0) {
+        tls_choice_destroy(link->tls);
         return out_of("open a socket", error);
+    }
     pthread_mutex_init(&link->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -162,11 +171,20 @@ struct probed_status link_open(struct link *link, const struct link_kind *kind, 
 
 struct probed_status link_dial(struct link *link, size_t receive_size_max)
 {
+    nng_tls_config *config = NULL;
+    struct probed_status status = link->tls == NULL ? outcome_ok() : tls_make_config(link->tls, &config);
     nng_dialer dialer;
-    int error = nng_dialer_create(&dialer, link->socket, link->url);
+    int error;
 
+    if (!outcome_is_ok(&status))
+        return status;
+    error = nng_dialer_create(&dialer, link->socket, link->url);
     if (error == 0)
         error = nng_dialer_set_size(dialer, NNG_OPT_RECVMAXSZ, receive_size_max);
+    if (error == 0 && config != NULL)
+        error = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
+    if (config != NULL)
+        nng_tls_config_free(config); /* the dialer has its own hold */
     if (error == 0)
         error = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
     if (error == 0)
@@ -218,14 +236,26 @@ static void settle(struct link *link)
     pthread_mutex_unlock(&link->lock);
 }
 
+static uint64_t grace_ms(const struct link *link)
+{
+    return link->tls != NULL ? CONNECT_GRACE_TLS_MS : CONNECT_GRACE_MS;
+}
+
+/* A connection of our own, to learn why there is none. */
+static struct probed_status try_for_ourselves(const struct link *link, uint64_t deadline_ms)
+{
+    return link->tls != NULL ? tls_look(link->url, link->tls, link->far_protocol, deadline_ms)
+                             : address_try(link->url, link->far_protocol, deadline_ms);
+}
+
 struct probed_status link_look(struct link *link, uint64_t deadline_ms)
 {
-    uint64_t look_ms = outcome_now_ms() + CONNECT_GRACE_MS;
+    uint64_t look_ms = outcome_now_ms() + grace_ms(link);
     struct probed_status status = outcome_ok();
     bool closing;
 
     if (look_ms < deadline_ms && !wait_until(link, look_ms, &closing))
-        status = address_try(link->url, link->far_protocol, deadline_ms);
+        status = try_for_ourselves(link, deadline_ms);
     if (link_is_up(link))
         return outcome_ok();
     if (!outcome_is_ok(&status))
@@ -272,9 +302,9 @@ static void let_settle(struct link *link)
     uint64_t until_ms = outcome_now_ms() + SETTLE_MS;
     struct probed_status status;
 
-    if (link->dialled_ms == 0 || wait_until_settled(link, link->dialled_ms + CONNECT_GRACE_MS))
+    if (link->dialled_ms == 0 || wait_until_settled(link, link->dialled_ms + grace_ms(link)))
         return;
-    status = address_try(link->url, link->far_protocol, until_ms);
+    status = try_for_ourselves(link, until_ms);
     if (outcome_is_ok(&status))
         wait_until_settled(link, until_ms);
 }
@@ -291,6 +321,7 @@ void link_close(struct link *link)
 
 void link_fini(struct link *link)
 {
+    tls_choice_destroy(link->tls);
     pthread_cond_destroy(&link->changed);
     pthread_mutex_destroy(&link->lock);
 }

@@ -10,6 +10,7 @@
 
 #include "client/address.h"
 #include "client/outcome.h"
+#include "client/tls.h"
 
 #include <nng/nng.h>
 #include <pthread.h>
@@ -21,6 +22,7 @@ struct link {
     uint16_t far_protocol;
     pid_t pid;
     char url[ADDRESS_SIZE_MAX];
+    struct tls_choice *tls; /* owned; NULL: the URL is not of TLS */
 
     /* Guarded by lock.  There is one dialer, hence one pipe at a time. */
     pthread_mutex_t lock;
@@ -39,9 +41,11 @@ struct link_kind {
     uint16_t far_protocol; /* of who greets at the other end */
 };
 
-/* Opens the socket and sets it up; link_dial begins to connect.  INVALID_ARGUMENT, FAILED_PRECONDITION (after a fork)
- * or RESOURCE_EXHAUSTED; nothing is left open then. */
-MUST_USE struct probed_status link_open(struct link *link, const struct link_kind *kind, const char *url);
+/* Opens the socket and sets it up; link_dial begins to connect.  INVALID_ARGUMENT (the URL, a file of TLS),
+ * FAILED_PRECONDITION (after a fork) or RESOURCE_EXHAUSTED; nothing is left open then.  `tls` is lent, NULL: what the
+ * environment says. */
+MUST_USE struct probed_status link_open(struct link *link, const struct link_kind *kind, const char *url,
+                                        const struct probed_tls *tls);
 MUST_USE struct probed_status link_dial(struct link *link, size_t receive_size_max);
 
 /* FAILED_PRECONDITION in a process that did not open it. */

@@ -461,7 +461,8 @@ static struct probed_status choose_channel(struct probed_subscriber *subscriber,
     subscriber->channel = options->channel;
     if (options->channel != NULL || options->all_homes)
         return outcome_ok(); /* of all homes there is nothing to ask */
-    return probed_channel_open(&(struct probed_channel_options){.url = options->calls_url}, &subscriber->channel);
+    return probed_channel_open(&(struct probed_channel_options){.url = options->calls_url, .tls = options->tls},
+                               &subscriber->channel);
 }
 
 static void close_channel(struct probed_subscriber *subscriber)
@@ -481,6 +482,7 @@ static struct probed_subscriber *make_subscriber(const struct probed_subscriber_
     if (subscriber == NULL)
         return NULL;
     subscriber->options = *options;
+    subscriber->options.tls = NULL; /* lent during the open */
     subscriber->step_fd = subscriber->timer_fd = subscriber->wake_fd = -1;
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
         random = outcome_now_ns();
@@ -520,7 +522,7 @@ struct probed_status probed_subscriber_open(const struct probed_subscriber_optio
         return outcome_make(PROBED_RESOURCE_EXHAUSTED, "no memory for a subscriber");
     status = address_choose(options->url, "PROBED_EVENTS", "events.sock", url);
     if (outcome_is_ok(&status))
-        status = link_open(&subscriber->link, &event_link, url);
+        status = link_open(&subscriber->link, &event_link, url, options->tls);
     if (!outcome_is_ok(&status))
         goto free_subscriber;
     nng_socket_set_int(subscriber->link.socket, NNG_OPT_RECVBUF, QUEUE_COUNT);

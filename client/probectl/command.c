@@ -13,7 +13,16 @@
 
 /* ---- options ---- */
 
-enum { KEY_CONNECT = 0x100, KEY_EVENTS, KEY_TIMEOUT, KEY_JSON };
+enum {
+    KEY_CONNECT = 0x100,
+    KEY_EVENTS,
+    KEY_TIMEOUT,
+    KEY_JSON,
+    KEY_TLS_CA,
+    KEY_TLS_CERTIFICATE,
+    KEY_TLS_KEY,
+    KEY_TLS_SERVER_NAME
+};
 
 static const struct argp_option common_options[] = {
     {.doc = "Options of all commands:", .group = 10},
@@ -21,6 +30,11 @@ static const struct argp_option common_options[] = {
     {"events", KEY_EVENTS, "URL", 0, "where probed publishes events (PROBED_EVENTS)", 10},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "how long a call may take (35)", 10},
     {"json", KEY_JSON, NULL, 0, "print JSON, one document a line", 10},
+    {"tls-ca", KEY_TLS_CA, "FILE", 0, "for tls+tcp:// URLs: who vouches for probed (PROBED_TLS_CA)", 10},
+    {"tls-certificate", KEY_TLS_CERTIFICATE, "FILE", 0, "your certificate (PROBED_TLS_CERTIFICATE)", 10},
+    {"tls-key", KEY_TLS_KEY, "FILE", 0, "its private key (PROBED_TLS_KEY)", 10},
+    {"tls-server-name", KEY_TLS_SERVER_NAME, "NAME", 0,
+     "what probed's certificate says, if not the host of the URL (PROBED_TLS_SERVER_NAME)", 10},
     {0},
 };
 
@@ -52,6 +66,18 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
         break;
     case KEY_JSON:
         options->json = true;
+        break;
+    case KEY_TLS_CA:
+        options->tls.ca_file = argument;
+        break;
+    case KEY_TLS_CERTIFICATE:
+        options->tls.certificate_file = argument;
+        break;
+    case KEY_TLS_KEY:
+        options->tls.key_file = argument;
+        break;
+    case KEY_TLS_SERVER_NAME:
+        options->tls.server_name = argument;
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -152,7 +178,8 @@ bool command_home(const char *given, char out[COMMAND_HOME_SIZE])
 
 enum command_exit command_open(const struct command_options *options, struct probed_channel **channel_out)
 {
-    struct probed_channel_options channel = {.url = options->connect, .timeout_ms = options->timeout_ms};
+    struct probed_channel_options channel = {
+        .url = options->connect, .timeout_ms = options->timeout_ms, .tls = &options->tls};
     struct probed_status status = probed_channel_open(&channel, channel_out);
 
     if (status.code == PROBED_OK)

@@ -24,6 +24,7 @@ struct command_options {
     const char *connect, *events; /* NULL: the environment, or the default */
     uint32_t timeout_ms;          /* 0: the library's */
     bool json;
+    struct probed_tls tls; /* members NULL: the environment */
 };
 
 /* The parser of those; its input is the struct. */

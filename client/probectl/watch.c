@@ -289,6 +289,7 @@ static enum command_exit watch_until_over(const struct watch_options *options, c
         .on_state = on_state,
         .context = watch,
         .poll = true,
+        .tls = &options->common->tls,
     };
     uint32_t timeout_ms = options->common->timeout_ms != 0 ? options->common->timeout_ms : TIMEOUT_MS_DEFAULT;
     struct probed_subscriber *subscriber;

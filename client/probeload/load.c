@@ -250,6 +250,7 @@ static struct probed_status subscribe_all(struct load *load)
         struct subscriber *subscriber = &load->subscribers[i];
         struct probed_subscriber_options options = {.url = plan->events_url,
                                                     .calls_url = plan->url,
+                                                    .tls = &plan->tls,
                                                     .homes = plan->homes,
                                                     .home_count = plan->home_count,
                                                     .on_event = hear_event,
@@ -296,7 +297,8 @@ static struct probed_status make_parts(struct load *load)
 static struct probed_status connect_all(struct load *load)
 {
     const struct load_plan *plan = load->plan;
-    struct probed_channel_options options = {.url = plan->url, .calls_max = (uint32_t)plan->in_flight};
+    struct probed_channel_options options = {
+        .url = plan->url, .calls_max = (uint32_t)plan->in_flight, .tls = &plan->tls};
     struct probed_status status = {.code = PROBED_OK};
 
     for (size_t i = 0; status.code == PROBED_OK && i < plan->connection_count; i++)

@@ -28,6 +28,10 @@ static const double TRIAL_S_DEFAULT = 2, TRIAL_WARM_UP_S_DEFAULT = 0.5;
 enum {
     KEY_CONNECT = 0x100,
     KEY_EVENTS,
+    KEY_TLS_CA,
+    KEY_TLS_CERTIFICATE,
+    KEY_TLS_KEY,
+    KEY_TLS_SERVER_NAME,
     KEY_SELF_CONTAINED,
     KEY_HOMES,
     KEY_WORKER_DELAY,
@@ -61,6 +65,11 @@ static const struct argp_option option_table[] = {
     {0, 0, 0, 0, "Whom to load:", 1},
     {"connect", KEY_CONNECT, "URL", 0, "where probed answers calls (PROBED_CONNECT)", 1},
     {"events", KEY_EVENTS, "URL", 0, "where it publishes events (PROBED_EVENTS)", 1},
+    {"tls-ca", KEY_TLS_CA, "FILE", 0, "for tls+tcp:// URLs: who vouches for probed (PROBED_TLS_CA)", 1},
+    {"tls-certificate", KEY_TLS_CERTIFICATE, "FILE", 0, "your certificate (PROBED_TLS_CERTIFICATE)", 1},
+    {"tls-key", KEY_TLS_KEY, "FILE", 0, "its private key (PROBED_TLS_KEY)", 1},
+    {"tls-server-name", KEY_TLS_SERVER_NAME, "NAME", 0,
+     "what probed's certificate says, if not the host of the URL (PROBED_TLS_SERVER_NAME)", 1},
     {"self-contained", KEY_SELF_CONTAINED, NULL, 0,
      "a daemon and workers of its own, for this run; what stands behind -- is for probed", 1},
     {"homes", KEY_HOMES, "N", 0, "with --self-contained: how many homes it makes (4)", 1},
@@ -260,6 +269,29 @@ static void finish(struct options *options, struct argp_state *state)
 
 /* ---- one option each ---- */
 
+static error_t parse_tls(int key, char *argument, struct options *options)
+{
+    struct load_plan *plan = &options->plan;
+
+    switch (key) {
+    case KEY_TLS_CA:
+        plan->tls.ca_file = argument;
+        break;
+    case KEY_TLS_CERTIFICATE:
+        plan->tls.certificate_file = argument;
+        break;
+    case KEY_TLS_KEY:
+        plan->tls.key_file = argument;
+        break;
+    case KEY_TLS_SERVER_NAME:
+        plan->tls.server_name = argument;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
 static error_t parse_what(int key, char *argument, struct options *options, struct argp_state *state)
 {
     struct load_plan *plan = &options->plan;
@@ -396,6 +428,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     default:
         error = parse_what(key, argument, options, state);
+        if (error == ARGP_ERR_UNKNOWN)
+            error = parse_tls(key, argument, options);
         if (error == ARGP_ERR_UNKNOWN)
             error = parse_how(key, argument, options, state);
         return error == ARGP_ERR_UNKNOWN ? parse_shown(key, argument, options) : error;

@@ -2,6 +2,7 @@
 #ifndef CLIENT_PROBELOAD_PLAN_H
 #define CLIENT_PROBELOAD_PLAN_H
 
+#include <probed/client.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,8 +12,9 @@ enum load_spread { LOAD_IN_TURN, LOAD_UNIFORM, LOAD_ZIPF };
 struct load_plan {
     const char *url; /* NULL: the library's default, as the next */
     const char *events_url;
-    const char *secret; /* of the workers' signatures; NULL: "" */
-    bool signed_only;   /* an answer that is not signed breaks a promise */
+    struct probed_tls tls; /* members NULL: the environment */
+    const char *secret;    /* of the workers' signatures; NULL: "" */
+    bool signed_only;      /* an answer that is not signed breaks a promise */
 
     /* What is asked. */
     const char *const *homes;

@@ -73,6 +73,18 @@ struct probed_status {
 /* "DEADLINE_EXCEEDED"; "UNKNOWN" for a number that is no code.  Lent for ever. */
 PROBED_API const char *probed_code_name(enum probed_code code);
 
+/* ---- TLS ---- */
+
+/* For tls+tcp:// URLs.  Both sides show a certificate.  A member left NULL is what the environment's variable beside it
+ * says.  The files (PEM) are read when something is opened; a key that others than its owner may read is refused, as ssh
+ * does. */
+struct probed_tls {
+    const char *ca_file;          /* PROBED_TLS_CA: who vouches for the daemon; needed */
+    const char *certificate_file; /* PROBED_TLS_CERTIFICATE: ours, and those that vouch for it; needed */
+    const char *key_file;         /* PROBED_TLS_KEY: its key; NULL: it is in certificate_file */
+    const char *server_name;      /* PROBED_TLS_SERVER_NAME: what the daemon's certificate says; the URL's host */
+};
+
 /* ---- channels ---- */
 
 struct probed_channel;
@@ -90,10 +102,13 @@ struct probed_channel_options {
      * of the channel ten may be made ahead, and one for every ten calls that went well: a daemon in trouble is not
      * buried.  Started calls (probed_call_start) are told of each failure. */
     uint32_t retries_max;
+
+    const struct probed_tls *tls; /* lent during the open; NULL: what the environment says */
 };
 
 /* Begins to connect and returns at once, whether or not a daemon is there; a connection that is lost is made again.
- * `options` may be NULL.  INVALID_ARGUMENT: the URL; FAILED_PRECONDITION: after a fork; RESOURCE_EXHAUSTED. */
+ * `options` may be NULL.  INVALID_ARGUMENT: the URL, or a file of TLS; FAILED_PRECONDITION: after a fork;
+ * RESOURCE_EXHAUSTED. */
 PROBED_API struct probed_status probed_channel_open(const struct probed_channel_options *options,
                                                     struct probed_channel **channel_out);
 
@@ -244,6 +259,7 @@ struct probed_subscriber_options {
     const char *calls_url;          /* where it asks; NULL: as probed_channel_options.url */
     struct probed_channel *channel; /* lent until it is closed, in place of calls_url; NULL: one of its own */
     bool poll;                      /* no thread: see probed_subscriber_fd */
+    const struct probed_tls *tls;   /* as probed_channel_options.tls, for events and calls */
 };
 
 /* Begins to listen and returns at once, as probed_channel_open does.  INVALID_ARGUMENT: a URL, a home that is no
@@ -293,7 +309,8 @@ struct probed_cache_options {
     const char *events_url;         /* as probed_subscriber_options.url */
     const char *const *homes; /* whose answers are kept, as probed_subscriber_options.homes; others are asked for */
     size_t home_count;
-    size_t entry_count_max; /* the one used longest ago goes first; 0: 256 */
+    size_t entry_count_max;       /* the one used longest ago goes first; 0: 256 */
+    const struct probed_tls *tls; /* as probed_subscriber_options.tls */
 };
 
 /* Begins to listen and returns at once.  Errors as probed_subscriber_open, and INVALID_ARGUMENT without a channel. */
