@@ -69,7 +69,7 @@ START_TEST(a_setting_that_is_wrong_is_named)
         {"--pool-workers-per-home", "0", "--pool-workers-per-home"},
         {"--pool-workers-per-home", "two", "--pool-workers-per-home"},
         {"--server-listen", "http://127.0.0.1:1", "http://127.0.0.1:1"},
-        {"--server-listen", "tcp://192.0.2.1:1", "TLS"},
+        {"--server-listen", "tcp://192.0.2.1:1", "tls+tcp://ROLE@ADDRESS:PORT"},
     };
 
     for (size_t i = 0; i < ROW_COUNT(rows); i++) {

@@ -21,13 +21,18 @@ static void must(int error)
     ck_assert_msg(error == 0, "nng: %s", nng_strerror(error));
 }
 
-void caller_open(struct caller *caller, const char *url)
+void caller_init(struct caller *caller)
 {
     must(nng_req0_open(&caller->socket));
     must(nng_socket_set_ms(caller->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE));
     must(nng_socket_set_ms(caller->socket, NNG_OPT_RECONNMINT, 5));
     must(nng_socket_set_ms(caller->socket, NNG_OPT_RECONNMAXT, 5));
     must(nng_socket_set_size(caller->socket, NNG_OPT_RECVMAXSZ, REPLY_SIZE_MAX));
+}
+
+void caller_open(struct caller *caller, const char *url)
+{
+    caller_init(caller);
     must(nng_dial(caller->socket, url, NULL, NNG_FLAG_NONBLOCK));
 }
 

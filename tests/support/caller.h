@@ -24,6 +24,9 @@ struct caller {
 
 void caller_open(struct caller *caller, const char *url);
 
+/* Only the socket, set up: for who dials it in another way. */
+void caller_init(struct caller *caller);
+
 /* Hangs up, whatever is in progress; calls may still be ended afterwards. */
 void caller_close(struct caller *caller);
 

@@ -13,14 +13,19 @@ static void must(int error)
     ck_assert_msg(error == 0, "nng: %s", nng_strerror(error));
 }
 
-void listener_open(struct listener *listener, const char *url)
+void listener_init(struct listener *listener)
 {
-    struct heard first;
-
     must(nng_sub0_open(&listener->socket));
     must(nng_socket_set(listener->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0));
     must(nng_socket_set_int(listener->socket, NNG_OPT_RECVBUF, 8192));
     must(nng_socket_set_ms(listener->socket, NNG_OPT_RECVTIMEO, PATIENCE_MS));
+}
+
+void listener_open(struct listener *listener, const char *url)
+{
+    struct heard first;
+
+    listener_init(listener);
     must(nng_dial(listener->socket, url, NULL, 0));
     first = listener_next_beat(listener);
     heard_end(&first);

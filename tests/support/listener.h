@@ -19,6 +19,9 @@ struct heard {
 
 /* Returns once it hears something: what is published from then on reaches it. */
 void listener_open(struct listener *listener, const char *url);
+
+/* Only the socket, set up: for who dials it in another way. */
+void listener_init(struct listener *listener);
 void listener_close(struct listener *listener);
 
 /* The next; heard_end() it. */
