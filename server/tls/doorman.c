@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -249,17 +250,29 @@ static void go_round(void *context)
 
 /* ---- life ---- */
 
-struct status doorman_start(uint64_t visit_ns_max)
+/* Two descriptors each: at most a quarter of all. */
+static size_t choose_count(size_t given)
 {
+    struct rlimit descriptors;
+    size_t count = given != 0 && given < VISITOR_COUNT_MAX ? given : VISITOR_COUNT_MAX;
+
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && count > descriptors.rlim_cur / 8)
+        count = (size_t)descriptors.rlim_cur / 8 + 1;
+    return count;
+}
+
+struct status doorman_start(const struct doorman_settings *settings)
+{
+    size_t count = choose_count(settings->visitor_count_max);
     nng_aio *rounds;
 
     if (nng_aio_alloc(&rounds, go_round, NULL) != 0)
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for a timer");
     memset(&doorman, 0, sizeof doorman);
     doorman.rounds = rounds;
-    doorman.visit_ns_max = visit_ns_max != 0 ? visit_ns_max : VISIT_NS_MAX;
+    doorman.visit_ns_max = settings->visit_ns_max != 0 ? settings->visit_ns_max : VISIT_NS_MAX;
     lock_init(&doorman.lock, "doorman");
-    for (size_t i = 0; i < VISITOR_COUNT_MAX; i++)
+    for (size_t i = 0; i < count; i++)
         list_push_back(&doorman.unused, &doorman.visitors[i].node);
     nng_shim_watch_accept(visitor_comes);
     nng_sleep_aio(ROUND_MS, doorman.rounds);

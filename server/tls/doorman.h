@@ -3,8 +3,8 @@
  * nng gives a peer ten seconds for each byte of its handshake, and takes as many peers as there are descriptors: a
  * stranger who sends a byte now and then would stay for ever, and a crowd of them would take all descriptors and some
  * 32 KiB each.  The doorman stands where connections are accepted (proto/nng_shim.h) and knows each until it has become
- * a pipe, which is when its certificate was verified and its greeting read.  Who takes longer than VISIT_NS_MAX in all
- * is shown out; of more than VISITOR_COUNT_MAX at once, the one that came first.
+ * a pipe, which is when its certificate was verified and its greeting read.  Who takes longer than ten seconds in
+ * all is shown out; of more than VISITOR_COUNT_MAX at once, the one that came first.
  *
  * To show out without meeting the wrong one, it keeps a duplicate of the visitor's descriptor: a number may have become
  * somebody else's, an open file may not.
@@ -22,8 +22,13 @@
 
 enum { VISITOR_COUNT_MAX = 1536 }; /* two descriptors each, while they visit */
 
-/* After nng_start; stops before nng_stop, with every socket closed.  `visit_ns_max`: 0 is ten seconds. */
-MUST_USE struct status doorman_start(uint64_t visit_ns_max);
+/* After nng_start; stops before nng_stop, with every socket closed.  A setting that is 0: ten seconds; as many visitors
+ * as may take a quarter of the descriptors, VISITOR_COUNT_MAX at most. */
+struct doorman_settings {
+    uint64_t visit_ns_max;
+    size_t visitor_count_max;
+};
+MUST_USE struct status doorman_start(const struct doorman_settings *settings);
 void doorman_stop(void);
 
 /* This visitor is a peer now.  For pipe callbacks; one that is of no TCP connection is none of the doorman's. */

@@ -367,7 +367,7 @@ struct status tls_create(const struct tls_settings *settings, struct tls **tls_o
     if (status_is_ok(&status))
         status = make_configs(settings, &tls->configs);
     if (status_is_ok(&status))
-        status = doorman_start(0);
+        status = doorman_start(&(struct doorman_settings){.visit_ns_max = 0});
     if (status_is_ok(&status))
         *tls_out = tls;
     else

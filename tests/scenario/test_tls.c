@@ -58,6 +58,43 @@ static void place(char path[NAME_SIZE], const char *name, const char *file)
     certificate_replace(path, file);
 }
 
+/* What the daemon has said so far. */
+static const char *said(void)
+{
+    static char text[TEXT_SIZE];
+    char path[NAME_SIZE];
+    FILE *in;
+    size_t size;
+
+    snprintf(path, sizeof path, "%s/stderr", stage.scratch.path);
+    in = fopen(path, "re");
+    ck_assert_ptr_nonnull(in);
+    size = fread(text, 1, sizeof text - 1, in);
+    text[size] = '\0';
+    fclose(in);
+    return text;
+}
+
+static size_t count_said(const char *words)
+{
+    size_t count = 0;
+
+    for (const char *at = said(); (at = strstr(at, words)) != NULL; at += strlen(words))
+        count++;
+    return count;
+}
+
+/* Waits until they were said more often than that. */
+static void wait_said(const char *words, size_t before)
+{
+    uint64_t tries = PATIENCE_MS;
+
+    while (count_said(words) <= before) {
+        ck_assert_msg(tries-- > 0, "\"%s\" is not said", words);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 /* `user`: whose rights dash has; further settings, ended by NULL. */
 static void open_with(const char *user, const char *const *further)
 {
@@ -107,6 +144,7 @@ static void open_with(const char *user, const char *const *further)
         settings[count++] = *further;
     settings[count] = NULL;
     daemon_start(&stage.daemon, &stage.scratch, settings);
+    wait_said("event=ready", 0); /* it serves on ipc before the last listener is there */
 }
 
 static void set_up(void)
@@ -133,43 +171,13 @@ static void set_up_user(void)
     open_with("root", user);
 }
 
-/* What the daemon has said so far. */
-static const char *said(void)
-{
-    static char text[TEXT_SIZE];
-    char path[NAME_SIZE];
-    FILE *in;
-    size_t size;
-
-    snprintf(path, sizeof path, "%s/stderr", stage.scratch.path);
-    in = fopen(path, "re");
-    ck_assert_ptr_nonnull(in);
-    size = fread(text, 1, sizeof text - 1, in);
-    text[size] = '\0';
-    fclose(in);
-    return text;
-}
-
-static size_t count_said(const char *words)
-{
-    size_t count = 0;
-
-    for (const char *at = said(); (at = strstr(at, words)) != NULL; at += strlen(words))
-        count++;
-    return count;
-}
-
 /* Has the files read again, and waits until that is done, well or not. */
 static void reload_and_expect(const char *words)
 {
     size_t before = count_said(words);
-    uint64_t tries = PATIENCE_MS;
 
     ck_assert_int_eq(kill(server->pid, SIGHUP), 0);
-    while (count_said(words) == before) {
-        ck_assert_msg(tries-- > 0, "\"%s\" is not said", words);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    wait_said(words, before);
 }
 
 static void reload(void)
