@@ -470,6 +470,7 @@ static void take_turn(struct custodian *custodian)
         kill_overdue(custodian, LIST_OWNER(kill, struct worker, kill_due));
     end_outdated(custodian, now_ns);
     close_windows(custodian, now_ns);
+    log_flush();
     send_reports(custodian, now_ns);
 }
 

@@ -137,6 +137,7 @@ static int work(const struct config *config)
     struct seal seal = {.settings = {.level = SEAL_OFF}};
     struct status status = prepare_seal(config, &seal);
 
+    log_find_journal(LOG_JOURNAL_SOCKET);
     log_setup(program, (enum log_level)config->log.level, (enum log_format)config->log.format);
     if (!status_is_ok(&status)) {
         refuse(&status);
