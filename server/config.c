@@ -366,6 +366,8 @@ static void describe_default(const struct config_row *row, struct text *text)
                     row->standard);
     else
         text_format(text, "; default %s", row->standard[0] == '\0' ? "none" : row->standard);
+    if (!row->live)
+        text_add_string(text, "; takes a restart");
     if (row->part != CONFIG_BUILT)
         text_add_string(text, " (not built yet)");
 }
@@ -811,4 +813,59 @@ void config_print(const struct config *config, FILE *out)
             config_value_print(&rows[i], config, out);
     }
     text_fini(&line);
+}
+
+/* --- another configuration ------------------------------------------------------------------------------------- */
+
+/* The built-in worker's words follow from other settings. */
+static bool is_derived(const struct config_row *row, const struct config *before, const struct config *after)
+{
+    return row->type == CONFIG_COMMAND && before->worker.built_in && after->worker.built_in;
+}
+
+static bool differs(const struct config_row *row, const struct config *before, const struct config *after,
+                    struct text *before_out, struct text *after_out)
+{
+    text_reset(before_out);
+    text_reset(after_out);
+    if (is_derived(row, before, after))
+        return false;
+    config_value_show(row, before, before_out);
+    config_value_show(row, after, after_out);
+    return before_out->failed || after_out->failed || strcmp(text_string(before_out), text_string(after_out)) != 0;
+}
+
+size_t config_compare(const struct config *before, const struct config *after, config_changed *changed, void *context)
+{
+    size_t row_count, count = 0;
+    const struct config_row *rows = config_rows(&row_count);
+    struct text old = TEXT_EMPTY, new = TEXT_EMPTY;
+
+    for (size_t i = 0; i < row_count; i++) {
+        bool shown = rows[i].type != CONFIG_COMMAND;
+        char setting[NAME_SIZE];
+
+        if (!differs(&rows[i], before, after, &old, &new))
+            continue;
+        snprintf(setting, sizeof setting, "%s.%s", rows[i].section, rows[i].key);
+        changed(context, &(struct config_change){.setting = setting,
+                                                 .before = shown ? text_string(&old) : "(not shown)",
+                                                 .after = shown ? text_string(&new) : "(not shown)",
+                                                 .live = rows[i].live});
+        count++;
+    }
+    text_fini(&old);
+    text_fini(&new);
+    return count;
+}
+
+void config_take_live(struct config *config, struct config *fresh)
+{
+    size_t row_count;
+    const struct config_row *rows = config_rows(&row_count);
+
+    for (size_t i = 0; i < row_count; i++) {
+        if (rows[i].live)
+            config_value_swap(&rows[i], config, fresh);
+    }
 }

@@ -96,6 +96,21 @@ void config_fini(struct config *config);
  * config_load of this struct. */
 void config_print(const struct config *config, FILE *out);
 
+/* One setting that has another value than before. */
+struct config_change {
+    const char *setting;        /* "pool.idle_ms" */
+    const char *before, *after; /* as they could be written; of a command, in which there may be a secret, nothing */
+    bool live;                  /* a running daemon takes it over: config_take_live */
+};
+typedef void config_changed(void *context, const struct config_change *change);
+
+/* Tells what `after` has otherwise than `before`, in the order of the table; what it tells is lent during each call.  How
+ * many they are. */
+size_t config_compare(const struct config *before, const struct config *after, config_changed *changed, void *context);
+
+/* Exchanges with `fresh` what a running daemon can change; the rest stays what it was started with. */
+void config_take_live(struct config *config, struct config *fresh);
+
 /* What is not built yet and therefore off, for the start's log; one text a setting, NULL at the end; lent for ever. */
 const char *const *config_unbuilt(void);
 

@@ -1,11 +1,13 @@
 /* The rows of the settings: one line each, from which file, flags, environment, --help and --print-config are made.
  *
- * Whoever adds a setting adds a member to struct config and a row here, nothing else.
+ * Whoever adds a setting adds a member to struct config and a row here, nothing else; one that a running daemon can
+ * change is `live`, and main's reload hands it on.
  * Used by config.c (where values come from) and config_value.c (what a value is).
  * Threads: any; everything here is constant. */
 #ifndef SERVER_CONFIG_TABLE_H
 #define SERVER_CONFIG_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +44,7 @@ struct config_row {
     const char *const *choices; /* ended by NULL */
     const char *meaning;
     enum config_part part;
+    bool live; /* a running daemon takes another value over (SIGHUP); else it takes a restart */
 };
 
 /* All of them, sections together, in the order in which they are shown. */

@@ -482,6 +482,39 @@ void config_value_clear(const struct config_row *row, struct config *config)
     }
 }
 
+static size_t member_size(enum config_type type)
+{
+    switch (type) {
+    case CONFIG_NUMBER:
+        return sizeof(uint64_t);
+    case CONFIG_YES_NO:
+        return sizeof(bool);
+    case CONFIG_RANK:
+        return sizeof(int);
+    case CONFIG_CPU:
+        return sizeof(int64_t);
+    case CONFIG_CHOICE:
+    case CONFIG_VARIABLE:
+    case CONFIG_USER:
+    case CONFIG_FILE:
+        return sizeof(char *);
+    case CONFIG_UIDS:
+        return sizeof(struct config_uids);
+    default:
+        return sizeof(struct config_words);
+    }
+}
+
+void config_value_swap(const struct config_row *row, struct config *one, struct config *other)
+{
+    unsigned char kept[sizeof(struct config_words) + sizeof(uint64_t)];
+    size_t size = member_size(row->type);
+
+    memcpy(kept, value_member(row, one), size);
+    memcpy(value_member(row, one), value_member(row, other), size);
+    memcpy(value_member(row, other), kept, size);
+}
+
 /* As take_word reads it: bare where it can be, else in single quotes. */
 static void quote_word(struct text *text, const char *word)
 {
@@ -499,6 +532,53 @@ static void quote_word(struct text *text, const char *word)
     text_add_string(text, "'");
 }
 
+static void show_cpu(int64_t cpu, struct text *out)
+{
+    if (cpu >= 0)
+        text_format(out, "%" PRId64, cpu);
+    else
+        text_add_string(out, cpu == CONFIG_NNG_CPU_ANY ? "any" : "auto");
+}
+
+static void show_word(const struct config_row *row, const void *member, size_t index, struct text *out)
+{
+    if (row->type == CONFIG_UIDS)
+        text_format(out, "%" PRIu32, ((const struct config_uids *)member)->uids[index]);
+    else
+        quote_word(out, ((const struct config_words *)member)->words[index]);
+}
+
+void config_value_show(const struct config_row *row, const struct config *config, struct text *out)
+{
+    const void *member = value_look(row, config);
+
+    switch (row->type) {
+    case CONFIG_NUMBER:
+        text_format(out, "%" PRIu64, *(const uint64_t *)member);
+        break;
+    case CONFIG_YES_NO:
+        text_add_string(out, *(const bool *)member ? "yes" : "no");
+        break;
+    case CONFIG_RANK:
+        text_add_string(out, row->choices[*(const int *)member]);
+        break;
+    case CONFIG_CPU:
+        show_cpu(*(const int64_t *)member, out);
+        break;
+    case CONFIG_CHOICE:
+    case CONFIG_VARIABLE:
+    case CONFIG_USER:
+    case CONFIG_FILE:
+        text_add_string(out, *(char *const *)member);
+        break;
+    default:
+        for (size_t i = 0; i < config_value_word_count(row, config); i++) {
+            text_add_string(out, i == 0 ? "" : " ");
+            show_word(row, member, i, out);
+        }
+    }
+}
+
 /* Several lines when one would be long; a command stays on one, since its lines do not add up. */
 static void print_list(const struct config_row *row, const struct config *config, FILE *out)
 {
@@ -507,11 +587,8 @@ static void print_list(const struct config_row *row, const struct config *config
     struct text line = TEXT_EMPTY;
 
     for (size_t i = 0; i < count; i++) {
-        text_add_string(&line, i == 0 || line.size == 0 ? "" : " ");
-        if (row->type == CONFIG_UIDS)
-            text_format(&line, "%" PRIu32, ((const struct config_uids *)member)->uids[i]);
-        else
-            quote_word(&line, ((const struct config_words *)member)->words[i]);
+        text_add_string(&line, line.size == 0 ? "" : " ");
+        show_word(row, member, i, &line);
         if (line.size > PRINT_COLUMNS && row->type != CONFIG_COMMAND && i + 1 < count) {
             fprintf(out, "%s = %s\n", row->key, text_string(&line));
             text_reset(&line);
@@ -523,33 +600,13 @@ static void print_list(const struct config_row *row, const struct config *config
 
 void config_value_print(const struct config_row *row, const struct config *config, FILE *out)
 {
-    const void *member = value_look(row, config);
-    int64_t cpu;
+    struct text value = TEXT_EMPTY;
 
-    switch (row->type) {
-    case CONFIG_NUMBER:
-        fprintf(out, "%s = %" PRIu64 "\n", row->key, *(const uint64_t *)member);
-        break;
-    case CONFIG_YES_NO:
-        fprintf(out, "%s = %s\n", row->key, *(const bool *)member ? "yes" : "no");
-        break;
-    case CONFIG_RANK:
-        fprintf(out, "%s = %s\n", row->key, row->choices[*(const int *)member]);
-        break;
-    case CONFIG_CPU:
-        cpu = *(const int64_t *)member;
-        if (cpu >= 0)
-            fprintf(out, "%s = %" PRId64 "\n", row->key, cpu);
-        else
-            fprintf(out, "%s = %s\n", row->key, cpu == CONFIG_NNG_CPU_ANY ? "any" : "auto");
-        break;
-    case CONFIG_CHOICE:
-    case CONFIG_VARIABLE:
-    case CONFIG_USER:
-    case CONFIG_FILE:
-        fprintf(out, "%s =%s%s\n", row->key, **(char *const *)member == '\0' ? "" : " ", *(char *const *)member);
-        break;
-    default:
+    if (config_type_is_list(row->type)) {
         print_list(row, config, out);
+        return;
     }
+    config_value_show(row, config, &value);
+    fprintf(out, "%s =%s%s\n", row->key, value.size == 0 ? "" : " ", text_string(&value));
+    text_fini(&value);
 }

@@ -9,6 +9,7 @@
 #ifndef SERVER_CONFIG_VALUE_H
 #define SERVER_CONFIG_VALUE_H
 
+#include "server/base/text.h"
 #include "server/config.h"
 #include "server/config_table.h"
 
@@ -29,6 +30,12 @@ size_t config_value_word_count(const struct config_row *row, const struct config
 
 /* A number, or a name that the system's user files know.  INVALID_ARGUMENT with the reason. */
 MUST_USE struct status config_value_find_uid(const char *text, uint32_t *uid_out);
+
+/* Adds the value to `out` as it could be written, on one line. */
+void config_value_show(const struct config_row *row, const struct config *config, struct text *out);
+
+/* Exchanges the two members. */
+void config_value_swap(const struct config_row *row, struct config *one, struct config *other);
 
 /* Prints "key = value" lines from which config_value_set makes the same value. */
 void config_value_print(const struct config_row *row, const struct config *config, FILE *out);

@@ -25,7 +25,8 @@ enum { SWEEP_MS = 5, SWEEP_MS_MAX = 2000 }; /* between two looks at what is left
 struct keeper {
     pid_t daemon_pid; /* 0: it has ended */
     int exit_status;
-    int signal_fd, socket; /* -1: the daemon has let go of it */
+    int signal_fd, socket, notices; /* -1: the daemon has let go of it */
+    const struct manager *manager;  /* lent */
     struct walk_rules rules;
 };
 
@@ -82,19 +83,28 @@ static void take_signal(struct keeper *keeper)
     reap(keeper);
 }
 
+static void let_go(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 static void keep(struct keeper *keeper)
 {
     while (keeper->daemon_pid > 0) {
-        struct pollfd fds[] = {{.fd = keeper->signal_fd, .events = POLLIN}, {.fd = keeper->socket, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = keeper->signal_fd, .events = POLLIN},
+                               {.fd = keeper->socket, .events = POLLIN},
+                               {.fd = keeper->notices, .events = POLLIN}};
 
-        if (poll(fds, 2, -1) < 0)
+        if (poll(fds, sizeof fds / sizeof fds[0], -1) < 0)
             continue;
+        if (fds[2].revents != 0 && !manager_relay(keeper->manager, keeper->notices))
+            let_go(&keeper->notices);
+        if (fds[1].revents != 0 && !far_walk_serve(keeper->socket, &keeper->rules))
+            let_go(&keeper->socket);
         if (fds[0].revents != 0)
             take_signal(keeper);
-        if (fds[1].revents != 0 && !far_walk_serve(keeper->socket, &keeper->rules)) {
-            close(keeper->socket);
-            keeper->socket = -1;
-        }
     }
 }
 
@@ -117,7 +127,7 @@ static struct status failed(const char *what)
     return status_make(STATUS_UNAVAILABLE, "server.user: %s: %s", what, strerror(errno));
 }
 
-static struct status prepare(struct keeper *keeper, const struct homes_settings *homes, int ends[2])
+static struct status prepare(struct keeper *keeper, const struct homes_settings *homes, int looks[2], int notices[2])
 {
     sigset_t signals;
 
@@ -131,7 +141,8 @@ static struct status prepare(struct keeper *keeper, const struct homes_settings 
         return failed("signalfd");
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         return failed("subreaper");
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, looks) < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, notices) < 0)
         return failed("socketpair");
     return walk_rules_init(homes, &keeper->rules);
 }
@@ -142,11 +153,25 @@ static bool bind_to_keeper(pid_t keeper_pid)
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == keeper_pid;
 }
 
-struct status keeper_part(const struct homes_settings *homes, int *socket_out, int *exit_status_out)
+/* The daemon's side of the fork. */
+static struct status leave_keeper(struct keeper *keeper, pid_t keeper_pid, const int looks[2], const int notices[2],
+                                  struct manager *manager, int *socket_out)
 {
-    struct keeper keeper = {.socket = -1};
-    int ends[2] = {-1, -1};
-    struct status status = prepare(&keeper, homes, ends);
+    close(looks[0]);
+    close(notices[0]);
+    close(keeper->signal_fd);
+    walk_rules_fini(&keeper->rules);
+    manager_speak_through(manager, notices[1]);
+    *socket_out = looks[1];
+    return bind_to_keeper(keeper_pid) ? status_ok() : failed("the keeper has ended");
+}
+
+struct status keeper_part(const struct homes_settings *homes, struct manager *manager, int *socket_out,
+                          int *exit_status_out)
+{
+    struct keeper keeper = {.socket = -1, .notices = -1, .manager = manager};
+    int looks[2] = {-1, -1}, notices[2] = {-1, -1};
+    struct status status = prepare(&keeper, homes, looks, notices);
     pid_t own = getpid();
 
     if (!status_is_ok(&status))
@@ -154,19 +179,16 @@ struct status keeper_part(const struct homes_settings *homes, int *socket_out, i
     keeper.daemon_pid = fork();
     if (keeper.daemon_pid < 0)
         return failed("fork");
-    if (keeper.daemon_pid == 0) {
-        close(ends[0]);
-        close(keeper.signal_fd);
-        walk_rules_fini(&keeper.rules);
-        *socket_out = ends[1];
-        return bind_to_keeper(own) ? status_ok() : failed("the keeper has ended");
-    }
-    close(ends[1]);
-    keeper.socket = ends[0];
+    if (keeper.daemon_pid == 0)
+        return leave_keeper(&keeper, own, looks, notices, manager, socket_out);
+    close(looks[1]);
+    close(notices[1]);
+    keeper.socket = looks[0];
+    keeper.notices = notices[0];
     keep(&keeper);
     sweep();
-    if (keeper.socket >= 0)
-        close(keeper.socket);
+    let_go(&keeper.socket);
+    let_go(&keeper.notices);
     close(keeper.signal_fd);
     walk_rules_fini(&keeper.rules);
     *socket_out = -1;

@@ -5,8 +5,9 @@
  *            └─ custodian (root) ── workers, each with the uid of its home's owner
  *
  * What the daemon can do no more, the keeper does: looking at a path with the rights of root or of a peer
- * (server/homes/far_walk.h), killing what is left when the end has come, removing the sockets.  It takes no command, no
- * file's content and nothing to write: whoever got hold of the daemon can learn by it which directories exist, no more.
+ * (server/homes/far_walk.h), telling the service manager how the daemon is (manager.h), killing what is left when the end
+ * has come, removing the sockets.  It takes no command, no file's content and nothing to write: whoever got hold of the
+ * daemon can learn by it which directories exist, and lie about the daemon's state, no more.
  *
  * A custodian that dies takes the daemon with it: only root could start another, and the service manager does.
  *
@@ -16,6 +17,7 @@
 
 #include "proto/status.h"
 #include "server/homes/homes.h"
+#include "server/manager.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,8 +33,10 @@ struct keeper_user {
 MUST_USE struct status keeper_find_user(const char *user, struct keeper_user *user_out);
 
 /* Forks.  In the daemon *socket_out is where looks are asked for.  In the keeper it is -1, *exit_status_out how the daemon
- * ended, and nothing of it is left: remove its sockets and exit.  `homes`: as the daemon will see them. */
-MUST_USE struct status keeper_part(const struct homes_settings *homes, int *socket_out, int *exit_status_out);
+ * ended, and nothing of it is left: remove its sockets and exit.  `homes`: as the daemon will see them.  `manager`: the
+ * daemon's notices go through the keeper from now on. */
+MUST_USE struct status keeper_part(const struct homes_settings *homes, struct manager *manager, int *socket_out,
+                                   int *exit_status_out);
 
 /* In the daemon, all of its threads: takes the user's groups and uid, and with them gives up every capability. */
 MUST_USE struct status keeper_give_up_root(const struct keeper_user *user);

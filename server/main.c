@@ -8,11 +8,13 @@
 #include "server/edge/nng_start.h"
 #include "server/edge/socket_path.h"
 #include "server/keeper.h"
+#include "server/manager.h"
 #include "server/roles.h"
 #include "server/service/service.h"
 #include "server/shell/shell.h"
 #include "server/threads/thread.h"
 
+#include <inttypes.h>
 #include <nng/nng.h>
 #include <pthread.h>
 #include <signal.h>
@@ -29,6 +31,8 @@ enum {
     HOMES_WAIT_MS = 200,      /* for resolvers at the end; a hung one is left behind */
     STOP_SECONDS_MAX = 10,    /* beyond the grace: then the process ends itself */
     SIGNAL_DRAINED = SIGUSR2, /* from the drainer thread to main */
+    TICK_MS = 1000,           /* between two looks at ourselves, unless the watchdog wants them closer */
+    FEEDS_PER_WATCHDOG = 3,
 };
 
 /* Everything that is up, in order of building. */
@@ -37,6 +41,10 @@ struct daemon {
     char libexec_dir[LIMIT_HOME_SIZE_MAX + 1];
     int argc;
     char **argv;
+    struct manager manager;
+    char told[STATUS_MESSAGE_SIZE]; /* the service manager, last: its STATUS= */
+    bool hangs;                     /* and said so */
+    uint64_t tick_due_ns;
     struct socket_claims *claims;
     bool gives_up_root; /* server.user: to become `user`, asking the keeper at keeper_socket */
     struct keeper_user user;
@@ -199,14 +207,11 @@ static void block_signals(void)
     pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }
 
-static struct status create_shell(struct daemon *daemon)
+static struct shell_settings shell_settings(const struct daemon *daemon, const struct config *config)
 {
-    const struct config *config = &daemon->config;
-    char custodian[sizeof daemon->libexec_dir + sizeof "/probed-custodian"];
-    struct shell_settings settings = {
+    return (struct shell_settings){
         .engine = engine_settings(daemon, config),
-        .custody = {.program = custodian,
-                    .arguments = (const char *const *)(daemon->argv + 1),
+        .custody = {.arguments = (const char *const *)(daemon->argv + 1),
                     .term_grace_ms = config->pool.term_grace_ms,
                     .irreplaceable = daemon->gives_up_root},
         .work = work_settings(config),
@@ -220,15 +225,21 @@ static struct status create_shell(struct daemon *daemon)
                  .connections_per_role = config->server.connections_per_uid,
                  .heartbeat_ns = config->events.heartbeat_ms * NS_PER_MS},
     };
+}
 
+static struct status create_shell(struct daemon *daemon)
+{
+    char custodian[sizeof daemon->libexec_dir + sizeof "/probed-custodian"];
+    struct shell_settings settings = shell_settings(daemon, &daemon->config);
+
+    settings.custody.program = custodian;
     snprintf(custodian, sizeof custodian, "%s/probed-custodian", daemon->libexec_dir);
     return shell_create(&settings, daemon->homes, service_answered, daemon->service, &daemon->shell);
 }
 
-static struct status create_edge(struct daemon *daemon)
+static struct edge_settings edge_settings(const struct daemon *daemon, const struct config *config)
 {
-    const struct config *config = &daemon->config;
-    struct edge_settings settings = {
+    return (struct edge_settings){
         .urls = (const char *const *)config->server.listen.words,
         .url_count = config->server.listen.count,
         .ipc_mode = ipc_mode(config),
@@ -243,6 +254,11 @@ static struct status create_edge(struct daemon *daemon)
         .request_size_max = config->server.request_bytes_max,
         .timeout_ns_max = config->probe.timeout_ms * NS_PER_MS,
     };
+}
+
+static struct status create_edge(struct daemon *daemon)
+{
+    struct edge_settings settings = edge_settings(daemon, &daemon->config);
 
     return edge_create(&settings, daemon->service, daemon->homes, &daemon->edge);
 }
@@ -297,7 +313,7 @@ static struct status part(struct daemon *daemon, int *exit_status_out)
 {
     struct homes_settings settings = homes_settings(daemon);
 
-    return keeper_part(&settings, &daemon->keeper_socket, exit_status_out);
+    return keeper_part(&settings, &daemon->manager, &daemon->keeper_socket, exit_status_out);
 }
 
 /* Whatever was built when it fails is taken down by `stop`. */
@@ -342,57 +358,143 @@ static void say_ready(const struct daemon *daemon)
         LOG_FIELDS(log_text("version", PROBED_VERSION), log_number("pid", getpid()), log_text("nng", nng_version())));
 }
 
+/* ---- what the service manager is told ---- */
+
+static uint64_t worker_count(const struct engine_view *view)
+{
+    uint64_t count = 0;
+
+    for (enum worker_state state = WORKER_STARTING; state < WORKER_STATE_COUNT; state++)
+        count += view->workers[state];
+    return count;
+}
+
+/* In a line, for `systemctl status`: what does not change with every call, so that it is seldom sent. */
+static void describe(const struct daemon *daemon, char text[STATUS_MESSAGE_SIZE])
+{
+    struct engine_view view;
+
+    shell_look(daemon->shell, &view);
+    if (view.draining)
+        snprintf(text, STATUS_MESSAGE_SIZE, "Draining: %" PRIu64 " calls in progress, %" PRIu64 " workers", view.aboard,
+                 worker_count(&view));
+    else
+        snprintf(text, STATUS_MESSAGE_SIZE,
+                 "Serving: %" PRIu64 " homes, %" PRIu64 " workers, %" PRIu64 " of them leased, %" PRIu64
+                 " calls waiting",
+                 view.homes, worker_count(&view), view.workers[WORKER_LEASED], view.waiting);
+}
+
+static void tell_manager(struct daemon *daemon, enum manager_notice_kind kind, uint64_t number)
+{
+    if (!manager_listens(&daemon->manager))
+        return;
+    describe(daemon, daemon->told);
+    manager_say(&daemon->manager, kind, number, daemon->told);
+}
+
+/* That main comes here, gets the locks that every call takes, and finds that the timer has gone round since the last
+ * time: then calls are answered and deadlines kept. */
+static bool is_alive(struct daemon *daemon)
+{
+    struct edge_counts counts;
+    bool alive;
+
+    edge_look(daemon->edge, &counts);
+    alive = shell_is_alive(daemon->shell);
+    if (!alive && !daemon->hangs)
+        log_write(LOG_ERROR, "the timer hangs: the watchdog is not fed", LOG_NO_FIELDS);
+    daemon->hangs = !alive;
+    return alive;
+}
+
+static uint64_t tick_ns(const struct daemon *daemon)
+{
+    uint64_t watchdog_ns = daemon->manager.watchdog_ns / FEEDS_PER_WATCHDOG;
+
+    return watchdog_ns > 0 && watchdog_ns < TICK_MS * NS_PER_MS ? watchdog_ns : TICK_MS * NS_PER_MS;
+}
+
+static void tick(struct daemon *daemon)
+{
+    char text[STATUS_MESSAGE_SIZE];
+
+    daemon->tick_due_ns = clock_now_ns() + tick_ns(daemon);
+    log_flush();
+    if (!manager_listens(&daemon->manager))
+        return;
+    if (daemon->manager.watchdog_ns > 0 && is_alive(daemon))
+        manager_say(&daemon->manager, MANAGER_ALIVE, 0, NULL);
+    describe(daemon, text);
+    if (strcmp(text, daemon->told) != 0)
+        tell_manager(daemon, MANAGER_STATUS, 0);
+}
+
 /* ---- signals ---- */
 
-/* The files of TLS, and where they are; who has which role takes a restart. */
-static struct status reload_tls(struct daemon *daemon, const struct config *config)
+/* Whether all of [tls] would do, and whose files they are that are read again: certificate and key may have moved, the
+ * authorities are looked for where they were. */
+static struct status reload_tls(struct daemon *daemon, const struct config *fresh)
 {
     struct tls_settings settings = daemon->roles.tls;
     struct roles roles;
-    struct status status = roles_init(config, &roles);
+    struct status status = roles_init(fresh, &roles);
 
     if (!status_is_ok(&status))
         return status;
-    if (daemon->tls != NULL) {
-        settings.certificate_file = roles.tls.certificate_file;
-        settings.key_file = roles.tls.key_file;
-        if (roles_are_alike(&roles, &daemon->roles))
-            settings.roles = roles.tls.roles;
-        status = tls_reload(daemon->tls, &settings);
-    }
     roles_fini(&roles);
-    return status;
+    if (daemon->tls == NULL)
+        return status;
+    settings.certificate_file = fresh->tls.certificate;
+    settings.key_file = fresh->tls.key;
+    return tls_reload(daemon->tls, &settings);
 }
 
-/* All or nothing: what can change while it runs does, when the whole configuration is good. */
+static void say_changed(void *context, const struct config_change *change)
+{
+    (void)context;
+    log_write(change->live ? LOG_INFO : LOG_WARN, change->live ? "setting changed" : "setting takes a restart",
+              LOG_FIELDS(log_text("setting", change->setting),
+                         log_text(change->live ? "before" : "now", change->before),
+                         log_text(change->live ? "now" : "wanted", change->after)));
+}
+
+/* What can change while it runs does; the rest stays what it was started with, and is named each time. */
+static void apply(struct daemon *daemon, struct config *fresh)
+{
+    size_t count = config_compare(&daemon->config, fresh, say_changed, NULL);
+    struct shell_settings shell;
+    struct edge_settings edge;
+
+    config_take_live(&daemon->config, fresh);
+    daemon->roles.tls.certificate_file = daemon->config.tls.certificate; /* lent */
+    daemon->roles.tls.key_file = daemon->config.tls.key;
+    shell = shell_settings(daemon, &daemon->config);
+    edge = edge_settings(daemon, &daemon->config);
+    shell_settings_changed(daemon->shell, &shell);
+    edge_settings_changed(daemon->edge, &edge);
+    log_write(LOG_INFO, "configuration read again", LOG_FIELDS(log_number("changed", (int64_t)count)));
+    log_setup("probed", (enum log_level)daemon->config.log.level, (enum log_format)daemon->config.log.format);
+}
+
+/* All or nothing: a configuration that is not good as a whole changes nothing. */
 static void reload(struct daemon *daemon)
 {
-    struct config config;
+    struct config fresh;
     enum config_mode mode;
-    struct engine_settings engine;
-    struct work_settings work;
-    struct status status = config_load("probed", daemon->argc, daemon->argv, daemon->libexec_dir, &config, &mode);
+    struct status status;
 
+    tell_manager(daemon, MANAGER_RELOADING, 0);
+    status = config_load("probed", daemon->argc, daemon->argv, daemon->libexec_dir, &fresh, &mode);
     if (status_is_ok(&status)) {
-        status = reload_tls(daemon, &config);
-        if (!status_is_ok(&status))
-            config_fini(&config);
+        status = reload_tls(daemon, &fresh);
+        if (status_is_ok(&status))
+            apply(daemon, &fresh);
+        config_fini(&fresh);
     }
-    if (!status_is_ok(&status)) {
+    if (!status_is_ok(&status))
         log_write(LOG_ERROR, "configuration kept as it was", LOG_FIELDS(log_text("cause", status.message)));
-        return;
-    }
-    engine = engine_settings(daemon, &config);
-    work = work_settings(&config);
-    shell_settings_changed(daemon->shell, &engine, &work);
-    log_setup("probed", (enum log_level)config.log.level, (enum log_format)config.log.format);
-    log_write(
-        LOG_INFO, "configuration read again",
-        LOG_FIELDS(log_text(
-            "applied",
-            "pool (term_grace_ms apart), probe (timeout_ms apart), worker.reply_bytes_max, log, and the files of tls; "
-            "the rest takes a restart")));
-    config_fini(&config);
+    tell_manager(daemon, MANAGER_READY, 0);
 }
 
 struct drainer {
@@ -411,6 +513,16 @@ static void run_drainer(void *context)
     pthread_kill(drainer->main, SIGNAL_DRAINED);
 }
 
+/* The signal; 0: none came until then. */
+static int wait_signal(const sigset_t *waited, uint64_t due_ns)
+{
+    uint64_t now_ns = clock_now_ns(), left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+    const struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
+    int signal_number = sigtimedwait(waited, NULL, &left);
+
+    return signal_number < 0 ? 0 : signal_number;
+}
+
 /* Until SIGTERM or SIGINT (true), or until it is drained. */
 static bool wait_for_end(struct daemon *daemon, const struct drainer *drainer)
 {
@@ -423,8 +535,9 @@ static bool wait_for_end(struct daemon *daemon, const struct drainer *drainer)
     sigaddset(&waited, SIGNAL_DRAINED);
     sigaddset(&waited, SIGHUP);
     for (;;) {
-        if (sigwait(&waited, &signal_number) != 0)
-            continue;
+        signal_number = wait_signal(&waited, daemon->tick_due_ns);
+        if (clock_now_ns() >= daemon->tick_due_ns)
+            tick(daemon);
         if (signal_number == SIGTERM || signal_number == SIGINT)
             return true;
         if (drainer != NULL && atomic_load(&drainer->done))
@@ -434,10 +547,16 @@ static bool wait_for_end(struct daemon *daemon, const struct drainer *drainer)
     }
 }
 
+/* How long a stop may take behind the drain. */
+static unsigned stop_seconds_max(const struct daemon *daemon)
+{
+    return (unsigned)(STOP_SECONDS_MAX + daemon->config.pool.term_grace_ms / 1000);
+}
+
 /* From here on the process ends, whatever hangs. */
 static void arm_last_resort(const struct daemon *daemon)
 {
-    alarm((unsigned)(STOP_SECONDS_MAX + daemon->config.pool.term_grace_ms / 1000));
+    alarm(stop_seconds_max(daemon));
 }
 
 /* Once: a second wait would be as long as the first. */
@@ -462,6 +581,8 @@ static void drain(struct daemon *daemon)
     log_write(LOG_INFO, "draining", LOG_FIELDS(log_number("drain_ms", (int64_t)daemon->config.server.drain_ms)));
     service_drain(daemon->service);
     shell_drain(daemon->shell);
+    tell_manager(daemon, MANAGER_STOPPING,
+                 daemon->config.server.drain_ms * 1000 + stop_seconds_max(daemon) * UINT64_C(1000000));
     status = thread_start(&thread, "drainer", 0, run_drainer, &drainer);
     if (!status_is_ok(&status)) {
         log_write(LOG_WARN, "ending without waiting", LOG_FIELDS(log_text("cause", status.message)));
@@ -553,11 +674,13 @@ static int run(struct daemon *daemon)
         status = start(daemon);
     if (status_is_ok(&status)) {
         say_ready(daemon);
+        tell_manager(daemon, MANAGER_READY, 0);
         wait_for_end(daemon, NULL);
         drain(daemon);
     }
     stop(daemon);
     if (!status_is_ok(&status)) {
+        manager_say(&daemon->manager, MANAGER_STATUS, 0, status.message);
         fprintf(stderr, "probed: %s\n", status.message);
         return 1;
     }
@@ -584,7 +707,7 @@ static int check(const struct config *config)
 
 int main(int argc, char **argv)
 {
-    static struct daemon daemon; /* zero: nothing is up */
+    static struct daemon daemon = {.manager = {.socket = -1}}; /* else zero: nothing is up */
     enum config_mode mode;
     struct status status;
     int result = 0;
@@ -592,6 +715,7 @@ int main(int argc, char **argv)
     daemon.argc = argc;
     daemon.argv = argv;
     find_libexec_dir(&daemon);
+    log_find_journal(LOG_JOURNAL_SOCKET);
     status = config_load("probed", argc, argv, daemon.libexec_dir, &daemon.config, &mode);
     if (!status_is_ok(&status)) {
         fprintf(stderr, "probed: %s\n", status.message);
@@ -603,6 +727,7 @@ int main(int argc, char **argv)
     } else if (mode == CONFIG_CHECK) {
         result = check(&daemon.config);
     } else if (mode == CONFIG_RUN) { /* else --help was answered */
+        manager_init(&daemon.manager);
         seal_memory();
         set_limits();
         block_signals();
@@ -613,6 +738,7 @@ int main(int argc, char **argv)
             result = run(&daemon);
         }
     }
+    manager_fini(&daemon.manager);
     config_fini(&daemon.config);
     return result;
 }

@@ -187,14 +187,3 @@ static bool is_alike(const struct tls_role_settings *one, const struct tls_role_
     }
     return true;
 }
-
-bool roles_are_alike(const struct roles *one, const struct roles *other)
-{
-    if (one->tls.role_count != other->tls.role_count)
-        return false;
-    for (size_t i = 0; i < one->tls.role_count; i++) {
-        if (!is_alike(&one->settings[i], &other->settings[i]))
-            return false;
-    }
-    return true;
-}

@@ -21,7 +21,4 @@ struct roles {
 MUST_USE struct status roles_init(const struct config *config, struct roles *roles_out);
 void roles_fini(struct roles *roles);
 
-/* Whether both have the same roles with the same rights: what a running daemon cannot change. */
-bool roles_are_alike(const struct roles *one, const struct roles *other);
-
 #endif

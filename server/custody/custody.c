@@ -59,7 +59,6 @@ struct custody {
     /* fixed at create */
     char *program;    /* owned */
     char **arguments; /* owned, NULL-terminated */
-    uint64_t term_grace_ms;
     bool irreplaceable;
     struct custody_events events;
     void *context;
@@ -69,6 +68,7 @@ struct custody {
     struct lock lock;
     /* guarded by lock */
     struct wards wards;
+    uint64_t term_grace_ms;
     int32_t custodian_pid;          /* 0: there is none at present */
     char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, as the last custodian that got ready said */
     bool stopping;                  /* custody_destroy was called */
@@ -787,7 +787,7 @@ struct status custody_create(const struct custody_settings *settings, const stru
     if (custody == NULL)
         return status_make(STATUS_UNAVAILABLE, "cannot start the custodian: no memory");
     lock_init(&custody->lock, "custody");
-    custody->term_grace_ms = settings->term_grace_ms;
+    custody_grace_changed(custody, settings->term_grace_ms);
     custody->irreplaceable = settings->irreplaceable;
     custody->events = *events;
     custody->context = context;
@@ -896,6 +896,13 @@ void custody_end(struct custody *custody, uint64_t worker_id)
     }
     lock_release(&custody->lock);
     wake(custody);
+}
+
+void custody_grace_changed(struct custody *custody, uint64_t term_grace_ms)
+{
+    lock_acquire(&custody->lock);
+    custody->term_grace_ms = term_grace_ms;
+    lock_release(&custody->lock);
 }
 
 /* A wake that is told twice is one, and one that comes when the thread is about to sleep is found there. */

@@ -146,7 +146,7 @@ void exchange_sent(void *context)
 
 /* ---- serving ---- */
 
-static struct status refusal(const struct edge *edge, enum verdict verdict, uint32_t uid)
+static struct status refusal(const struct edge_limits *limits, enum verdict verdict, uint32_t uid)
 {
     switch (verdict) {
     case VERDICT_UNAUTHENTICATED:
@@ -158,23 +158,20 @@ static struct status refusal(const struct edge *edge, enum verdict verdict, uint
     case VERDICT_DRAINING:
         return status_make_retry(STATUS_UNAVAILABLE, RETRY_AFTER_DRAIN_MS, "the daemon is ending");
     case VERDICT_CALLS_MAX:
-        return status_make(STATUS_RESOURCE_EXHAUSTED, "server.calls_max: %zu calls are in progress",
-                           edge->settings.calls_max);
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "server.calls_max: %zu calls are in progress", limits->calls_max);
     case VERDICT_CALLS_PER_UID:
         return status_make(STATUS_RESOURCE_EXHAUSTED, "server.calls_per_uid: uid %" PRIu32 " has %zu calls in progress",
-                           uid, edge->settings.calls_per_uid);
+                           uid, limits->calls_per_uid);
     default:
         return status_ok();
     }
 }
 
-static uint64_t deadline_ns(const struct edge *edge, uint64_t arrived_ns, uint32_t timeout_ms)
+static uint64_t deadline_ns(const struct exchange *exchange, uint32_t timeout_ms)
 {
-    uint64_t timeout_ns = timeout_ms * NS_PER_MS;
+    uint64_t timeout_ns = timeout_ms * NS_PER_MS, timeout_ns_max = exchange->limits.timeout_ns_max;
 
-    if (timeout_ms == 0 || timeout_ns > edge->settings.timeout_ns_max)
-        timeout_ns = edge->settings.timeout_ns_max;
-    return arrived_ns + timeout_ns;
+    return exchange->call.arrived_ns + (timeout_ms == 0 || timeout_ns > timeout_ns_max ? timeout_ns_max : timeout_ns);
 }
 
 static void keep_request_id(struct exchange *exchange, const Probed__V1__RpcRequest *request)
@@ -198,7 +195,7 @@ static struct status serve(struct exchange *exchange, nng_msg *message)
     arena_init(&arena, first, sizeof first, arena_size_max(nng_msg_len(message)));
     status = envelope_open_request(nng_msg_body(message), nng_msg_len(message), &arena, &request);
     if (status_is_ok(&status)) {
-        exchange->call.deadline_ns = deadline_ns(edge, exchange->call.arrived_ns, request->timeout_ms);
+        exchange->call.deadline_ns = deadline_ns(exchange, request->timeout_ms);
         keep_request_id(exchange, request);
         status = dispatch_find(edge->service, request->method, &route);
     }
@@ -239,6 +236,7 @@ static void begin_held(struct edge *edge, struct exchange *exchange, uint64_t ar
     exchange->call.id = ++edge->last_call_id;
     exchange->call.arrived_ns = arrived_ns;
     exchange->call.deadline_ns = arrived_ns;
+    exchange->limits = edge->limits;
     exchange->hold_count = 2; /* until the reply is sent; until it is dispatched */
     exchange->dispatching = true;
 }
@@ -274,7 +272,8 @@ static void take(struct exchange *exchange, nng_msg *message, uint64_t arrived_n
     exchange->method = NULL;
     exchange->request_id[0] = '\0';
     memset(&exchange->call.engine, 0, sizeof exchange->call.engine);
-    status = verdict == VERDICT_SERVE ? serve(exchange, message) : refusal(edge, verdict, exchange->call.uid);
+    status =
+        verdict == VERDICT_SERVE ? serve(exchange, message) : refusal(&exchange->limits, verdict, exchange->call.uid);
     if (!status_is_ok(&status))
         reply(&exchange->call, &status, no_payload);
     dispatched(exchange);
@@ -310,6 +309,16 @@ void exchange_received(void *context)
 
 /* ---- life ---- */
 
+static struct edge_limits limits_of(const struct edge_settings *settings)
+{
+    return (struct edge_limits){
+        .calls_max = settings->calls_max,
+        .calls_per_uid = settings->calls_per_uid,
+        .connections_per_uid = settings->connections_per_uid,
+        .timeout_ns_max = settings->timeout_ns_max,
+    };
+}
+
 struct status edge_create(const struct edge_settings *settings, struct service *service, const struct homes *homes,
                           struct edge **edge_out)
 {
@@ -320,6 +329,7 @@ struct status edge_create(const struct edge_settings *settings, struct service *
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the edge");
     edge->settings = *settings;
     edge->settings.urls = NULL;
+    edge->limits = limits_of(settings);
     edge->service = service;
     edge->homes = homes;
     secret_random(&edge->seed, sizeof edge->seed);
@@ -332,6 +342,13 @@ struct status edge_create(const struct edge_settings *settings, struct service *
     }
     *edge_out = edge;
     return status_ok();
+}
+
+void edge_settings_changed(struct edge *edge, const struct edge_settings *settings)
+{
+    lock_acquire(&edge->lock);
+    edge->limits = limits_of(settings);
+    lock_release(&edge->lock);
 }
 
 void edge_drain(struct edge *edge)

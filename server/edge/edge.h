@@ -47,6 +47,10 @@ struct edge_settings {
 MUST_USE struct status edge_create(const struct edge_settings *settings, struct service *service,
                                    const struct homes *homes, struct edge **edge_out);
 
+/* Takes over calls_max, calls_per_uid, connections_per_uid and timeout_ns_max, for what arrives from now on; the rest
+ * stays as it was created. */
+void edge_settings_changed(struct edge *edge, const struct edge_settings *settings);
+
 /* From now on whatever arrives is answered UNAVAILABLE, health included; calls in progress are finished. */
 void edge_drain(struct edge *edge);
 

@@ -29,6 +29,12 @@ enum {
  *                                RECEIVING --stopped, or its client has gone already--> SPARE */
 enum exchange_state { EXCHANGE_SPARE, EXCHANGE_RECEIVING, EXCHANGE_SERVING, EXCHANGE_SENDING, EXCHANGE_STATE_COUNT };
 
+/* What of the settings may change while it runs. */
+struct edge_limits {
+    size_t calls_max, calls_per_uid, connections_per_uid;
+    uint64_t timeout_ns_max;
+};
+
 struct exchange {
     struct rpc_call call; /* what the services see of it; its memory is used for one call after the other */
 
@@ -40,6 +46,7 @@ struct exchange {
 
     /* Written by the thread that received the request, before anyone else sees the call. */
     nng_pipe pipe;
+    struct edge_limits limits;                 /* as they were when it arrived */
     const ProtobufCServiceDescriptor *service; /* NULL until the method is known, as is the next */
     const ProtobufCMethodDescriptor *method;
     char request_id[LIMIT_METADATA_VALUE_SIZE_MAX + 1]; /* "": none */
@@ -84,7 +91,7 @@ struct peer {
 
 struct edge {
     /* Fixed at create. */
-    struct edge_settings settings; /* its urls are not kept */
+    struct edge_settings settings; /* its urls are not kept; `limits` stands for what may change */
     struct service *service;       /* lent */
     const struct homes *homes;     /* lent */
     nng_socket socket;
@@ -100,6 +107,7 @@ struct edge {
     struct list in_state[EXCHANGE_STATE_COUNT];
     struct peer *peers;   /* owned: by pipe */
     struct share *shares; /* owned: by key */
+    struct edge_limits limits;
     uint64_t last_call_id;
     uint64_t call_count, refused_count;
     uint64_t last_sent_ns; /* while draining: when a reply went out last, or the draining began */

@@ -101,7 +101,7 @@ static bool may_open(struct edge *edge)
 
     lock_acquire(&edge->lock);
     may = !edge->stopping && edge->in_state[EXCHANGE_RECEIVING].count + edge->opening_count < RECEIVING_COUNT &&
-          edge->exchange_count < edge->settings.calls_max + REFUSING_COUNT;
+          edge->exchange_count < edge->limits.calls_max + REFUSING_COUNT;
     if (may) {
         edge->exchange_count++;
         edge->opening_count++;

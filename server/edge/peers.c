@@ -103,7 +103,7 @@ static bool add_peer_held(struct edge *edge, struct peer *peer, struct share **f
 
     if (share == NULL)
         return false;
-    if (share->connection_count < edge->settings.connections_per_uid)
+    if (share->connection_count < edge->limits.connections_per_uid)
         MAP_ADD(by_pipe, edge->peers, &peer->pipe_id, sizeof peer->pipe_id,
                 map_hash(&edge->seed, &peer->pipe_id, sizeof peer->pipe_id), peer, added);
     if (added) {
@@ -120,6 +120,7 @@ static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
     struct share *fresh = calloc(1, sizeof *fresh);
     struct peer *peer = calloc(1, sizeof *peer);
     uint32_t uid = UNIDENTIFIED;
+    size_t connections_max = 0;
     bool added = false;
 
     (void)event;
@@ -129,6 +130,7 @@ static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
         peer->pipe_id = (uint32_t)nng_pipe_id(pipe);
         lock_acquire(&edge->lock);
         added = add_peer_held(edge, peer, &fresh);
+        connections_max = edge->limits.connections_per_uid;
         lock_release(&edge->lock);
     }
     free(fresh); /* NULL when it became the uid's */
@@ -136,8 +138,7 @@ static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
         return;
     free(peer);
     log_write(LOG_DEBUG, "connection closed on arrival",
-              LOG_FIELDS(log_number("uid", uid),
-                         log_number("server.connections_per_uid", (int64_t)edge->settings.connections_per_uid)));
+              LOG_FIELDS(log_number("uid", uid), log_number("server.connections_per_uid", (int64_t)connections_max)));
     nng_pipe_close(pipe);
 }
 
@@ -204,7 +205,7 @@ void peers_watch(struct edge *edge)
  * all at once is refused faster than it reads.  Who is not admitted has only the latter. */
 static size_t exchange_count_max(const struct edge *edge, const struct share *share)
 {
-    size_t calls = share->admitted ? edge->settings.calls_per_uid : 0;
+    size_t calls = share->admitted ? edge->limits.calls_per_uid : 0;
 
     return calls + (calls > UNREAD_COUNT_MIN ? calls : UNREAD_COUNT_MIN);
 }
@@ -219,9 +220,9 @@ static enum verdict judge_held(const struct edge *edge, const struct share *shar
         return VERDICT_NOT_ADMITTED;
     if (edge->draining)
         return VERDICT_DRAINING;
-    if (exchanges_in_progress_held(edge) >= edge->settings.calls_max)
+    if (exchanges_in_progress_held(edge) >= edge->limits.calls_max)
         return VERDICT_CALLS_MAX;
-    if (share->exchange_count >= edge->settings.calls_per_uid)
+    if (share->exchange_count >= edge->limits.calls_per_uid)
         return VERDICT_CALLS_PER_UID;
     return VERDICT_SERVE;
 }

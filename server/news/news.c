@@ -23,7 +23,6 @@ struct news {
     /* Fixed at create. */
     struct news_source source;
     void *context;
-    uint64_t heartbeat_ns;
     pthread_t publisher;
     size_t outlet_count;
     bool stopped; /* whoever ends it */
@@ -34,13 +33,14 @@ struct news {
     Probed__V1__HomeHead *head_pointers[LIMIT_HEADS_PER_BEAT];
     uint64_t epoch; /* of what is published, and what `beat` counts in */
     uint64_t beat;
-    uint64_t beat_due_ns;
+    uint64_t heartbeat_ns, beat_due_ns;
 
     /* Guarded by lock. */
     struct lock lock;
     struct condition wake;
     bool woken;
     bool judge_again;
+    uint64_t next_heartbeat_ns; /* the interval that is wanted */
     bool stopping;
 
     atomic_uint_fast64_t event_count, beat_count, subscriber_count;
@@ -212,6 +212,15 @@ static void publish_beat_if_due(struct news *news)
         news->beat_due_ns = now_ns + news->heartbeat_ns;
 }
 
+/* A heartbeat of another interval is due at once. */
+static void take_heartbeat_held(struct news *news) REQUIRES(news->lock)
+{
+    if (news->heartbeat_ns == news->next_heartbeat_ns)
+        return;
+    news->heartbeat_ns = news->next_heartbeat_ns;
+    news->beat_due_ns = clock_now_ns();
+}
+
 static void run_publisher(void *context)
 {
     struct news *news = context;
@@ -226,6 +235,7 @@ static void run_publisher(void *context)
         news->woken = false;
         judge_again = news->judge_again;
         news->judge_again = false;
+        take_heartbeat_held(news);
         stopping = news->stopping;
         lock_release(&news->lock);
         for (size_t i = 1; judge_again && i < news->outlet_count; i++)
@@ -237,6 +247,15 @@ static void run_publisher(void *context)
 void news_wake(struct news *news)
 {
     lock_acquire(&news->lock);
+    news->woken = true;
+    condition_signal(&news->wake);
+    lock_release(&news->lock);
+}
+
+void news_heartbeat_changed(struct news *news, uint64_t heartbeat_ns)
+{
+    lock_acquire(&news->lock);
+    news->next_heartbeat_ns = heartbeat_ns;
     news->woken = true;
     condition_signal(&news->wake);
     lock_release(&news->lock);
@@ -311,7 +330,7 @@ struct status news_create(const struct news_settings *settings, const struct new
         return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory for the publisher");
     news->source = *source;
     news->context = context;
-    news->heartbeat_ns = settings->heartbeat_ns;
+    news->heartbeat_ns = news->next_heartbeat_ns = settings->heartbeat_ns;
     news->epoch = source->epoch(context);
     lock_init(&news->lock, "news");
     condition_init(&news->wake);

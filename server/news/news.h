@@ -69,6 +69,9 @@ void news_destroy(struct news *news);
 /* There is something in the outbox. */
 void news_wake(struct news *news);
 
+/* Another interval from now on; a heartbeat says so at once, so that nobody takes a longer one for silence. */
+void news_heartbeat_changed(struct news *news, uint64_t heartbeat_ns);
+
 /* A look is over: judge() may know by now. */
 void news_looked(struct news *news, uint32_t uid);
 

@@ -29,7 +29,6 @@ struct shell {
     struct news *news;
     shell_answered *answered;
     void *context;
-    uint64_t stop_wait_ns;
     pthread_t timer;
 
     /* Guarded by lock. */
@@ -38,11 +37,13 @@ struct shell {
     struct condition emptied; /* while draining: something was given back or is gone */
     struct engine *engine;
     struct list departures; /* struct shell_departure */
-    uint64_t timer_due_ns;  /* when the timer thread wakes by itself; 0: it is awake */
+    uint64_t stop_wait_ns;
+    uint64_t timer_due_ns; /* when the timer thread wakes by itself; 0: it is awake */
     bool orders_being_drained;
     bool draining;
     bool stopping;
     bool timer_stopping;
+    bool timer_asked; /* to go round, and it has not yet: shell_is_alive */
 };
 
 /* ---- a step ---- */
@@ -380,6 +381,7 @@ static void run_timer(void *context)
         struct shell_departure *departure = node == NULL ? NULL : LIST_OWNER(node, struct shell_departure, node);
         uint64_t now_ns = clock_now_ns();
 
+        shell->timer_asked = false;
         if (departure != NULL) {
             engine_call_left(shell->engine, now_ns, departure->call, departure->id, &actions);
         } else if (engine_next_ns(shell->engine) <= now_ns) {
@@ -409,6 +411,11 @@ static uint64_t random_epoch(void)
     return epoch;
 }
 
+static uint64_t stop_wait_ns(const struct shell_settings *settings)
+{
+    return settings->custody.term_grace_ms * NS_PER_MS + STOP_MARGIN_NS;
+}
+
 static struct status create_engine(struct shell *shell, const struct engine_settings *settings)
 {
     struct map_seed seed;
@@ -433,7 +440,7 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
     shell->homes = homes;
     shell->answered = answered;
     shell->context = context;
-    shell->stop_wait_ns = settings->custody.term_grace_ms * NS_PER_MS + STOP_MARGIN_NS;
+    shell->stop_wait_ns = stop_wait_ns(settings);
     lock_init(&shell->lock, "engine");
     condition_init(&shell->timer_wake);
     condition_init(&shell->emptied);
@@ -611,16 +618,31 @@ void shell_call_left(struct shell *shell, struct engine_call *call, struct shell
     lock_release(&shell->lock);
 }
 
-void shell_settings_changed(struct shell *shell, const struct engine_settings *engine, const struct work_settings *work)
+void shell_settings_changed(struct shell *shell, const struct shell_settings *settings)
 {
     struct actions actions = ACTIONS_EMPTY;
     uint64_t now_ns;
 
-    work_settings_changed(shell->work, work); /* first: more leases need more handlers */
+    custody_grace_changed(shell->custody, settings->custody.term_grace_ms);
+    news_heartbeat_changed(shell->news, settings->news.heartbeat_ns);
+    work_settings_changed(shell->work, &settings->work); /* before the engine: more leases need more handlers */
     now_ns = enter(shell);
-    engine_settings_changed(shell->engine, engine);
+    shell->stop_wait_ns = stop_wait_ns(settings);
+    engine_settings_changed(shell->engine, &settings->engine);
     engine_time_passed(shell->engine, now_ns, &actions); /* who waits is looked at again */
     leave(shell, &actions);
+}
+
+bool shell_is_alive(struct shell *shell)
+{
+    bool alive;
+
+    lock_acquire(&shell->lock);
+    alive = !shell->timer_asked;
+    shell->timer_asked = true;
+    wake_timer_held(shell);
+    lock_release(&shell->lock);
+    return alive;
 }
 
 /* ---- looking ---- */

@@ -72,9 +72,13 @@ struct shell_departure {
 void shell_call_left(struct shell *shell, struct engine_call *call, struct shell_departure *departure, uint64_t id,
                      void (*done)(struct shell_departure *departure));
 
-/* For what comes from now on; nothing running is ended for it. */
-void shell_settings_changed(struct shell *shell, const struct engine_settings *engine,
-                            const struct work_settings *work);
+/* For what comes from now on; nothing running is ended for it, but idle workers whose time is over by the new settings.
+ * Taken over are engine, work, custody's grace and the interval of heartbeats; the rest takes a restart. */
+void shell_settings_changed(struct shell *shell, const struct shell_settings *settings);
+
+/* Whether the timer thread has gone round since the last time this was asked, which asks it to go round again.  A lock
+ * that nobody gives back keeps it from answering at all: whoever waits for this has no doubt about either. */
+bool shell_is_alive(struct shell *shell);
 
 /* ---- looking, as in engine.h ---- */
 

@@ -914,6 +914,66 @@ START_TEST(what_is_printed_names_its_source_and_unit)
 }
 END_TEST
 
+/* What config_compare tells, a line a change. */
+static void note_change(void *context, const struct config_change *change)
+{
+    char *out = context;
+
+    sprintf(out + strlen(out), "%s %s: %s -> %s\n", change->live ? "live" : "restart", change->setting, change->before,
+            change->after);
+}
+
+START_TEST(another_configuration_is_compared_setting_by_setting)
+{
+    struct config config, fresh;
+    char changes[1024] = "";
+
+    load_well(&config, "--server-allow-uids", "7", "--worker-command", "a secret", NULL);
+    load_well(&fresh, "--server-allow-uids", "7 8", "--worker-command", "a 'secret '", "--pool-idle-ms", "20",
+              "--server-nng-cpu", "any", "--log-level", "debug", "--worker-writable-home", "yes", NULL);
+    ck_assert_uint_eq(config_compare(&config, &config, note_change, changes), 0);
+    ck_assert_uint_eq(config_compare(&config, &fresh, note_change, changes), 6);
+    ck_assert_str_eq(changes, "restart server.allow_uids: 7 -> 7 8\nrestart server.nng_cpu: auto -> any\n"
+                              "live pool.idle_ms: 300000 -> 20\nrestart worker.command: (not shown) -> (not shown)\n"
+                              "restart worker.writable_home: no -> yes\nlive log.level: info -> debug\n");
+    config_fini(&config);
+    config_fini(&fresh);
+}
+END_TEST
+
+START_TEST(the_built_in_workers_words_are_no_setting)
+{
+    struct config config, fresh;
+    char changes[256] = "";
+
+    load_well(&config, NULL);
+    load_well(&fresh, "--worker-foreign-credentials", "yes", NULL);
+    ck_assert_uint_eq(config_compare(&config, &fresh, note_change, changes), 1);
+    ck_assert_str_eq(changes, "restart worker.foreign_credentials: no -> yes\n");
+    config_fini(&config);
+    config_fini(&fresh);
+}
+END_TEST
+
+START_TEST(what_is_live_is_taken_over_and_nothing_else)
+{
+    struct config config, fresh;
+
+    load_well(&config, NULL);
+    load_well(&fresh, "--pool-idle-ms", "20", "--pool-prewarm", "no", "--log-format", "json", "--server-allow-uids",
+              "7", "--worker-sandbox", "off", NULL);
+    config_take_live(&config, &fresh);
+    ck_assert_uint_eq(config.pool.idle_ms, 20);
+    ck_assert(!config.pool.prewarm);
+    ck_assert_int_eq(config.log.format, LOG_FORMAT_JSON);
+    ck_assert_uint_eq(config.server.allow_uids.count, 0);
+    ck_assert_str_eq(config.worker.sandbox, "auto");
+    ck_assert_uint_eq(fresh.pool.idle_ms, 300000);
+    config_fini(&config);
+    config_fini(&fresh);
+}
+END_TEST
+
 START_TEST(the_modes_are_told_and_the_settings_still_checked)
 {
     struct config config;
@@ -1055,6 +1115,9 @@ int main(void)
 
     tcase_add_test(output, what_is_printed_reads_back_as_the_same);
     tcase_add_test(output, what_is_printed_names_its_source_and_unit);
+    tcase_add_test(output, another_configuration_is_compared_setting_by_setting);
+    tcase_add_test(output, the_built_in_workers_words_are_no_setting);
+    tcase_add_test(output, what_is_live_is_taken_over_and_nothing_else);
     tcase_add_test(output, the_modes_are_told_and_the_settings_still_checked);
     tcase_add_test(output, checking_looks_for_the_workers_program);
     tcase_add_test(output, help_lists_every_setting);
