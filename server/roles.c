@@ -176,14 +176,3 @@ void roles_fini(struct roles *roles)
     free(roles->homes);
     *roles = (struct roles){.settings = NULL};
 }
-
-static bool is_alike(const struct tls_role_settings *one, const struct tls_role_settings *other)
-{
-    if (strcmp(one->name, other->name) != 0 || one->uid != other->uid || one->home_count != other->home_count)
-        return false;
-    for (size_t i = 0; i < one->home_count; i++) {
-        if (strcmp(one->homes[i], other->homes[i]) != 0)
-            return false;
-    }
-    return true;
-}

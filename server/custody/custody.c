@@ -16,6 +16,7 @@
 #include "server/threads/thread.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -128,9 +129,47 @@ static void forget_held(struct custody *custody, struct ward *ward) REQUIRES(cus
     wards_forget(&custody->wards, ward);
 }
 
+/* One line a start, one an end: who asked for it, and how it went. */
+static void say_started(const struct report *report, const char *home)
+{
+    log_write(LOG_INFO, "worker started",
+              LOG_FIELDS(log_number("worker", (int64_t)report->worker_id), log_number("pid", report->pid),
+                         log_text("home", home), log_number("spawn_us", (int64_t)(report->spawn_ns / 1000))));
+}
+
+/* What a ward's last line says, out of a ward that may be forgotten by then. */
+struct epitaph {
+    char *home; /* owned */
+    int32_t pid;
+    const char *asked; /* "": nobody did */
+    uint64_t launched_ns;
+};
+
+static struct epitaph take_epitaph_held(struct ward *ward)
+{
+    struct epitaph epitaph = {.home = ward->home, .pid = ward->pid, .launched_ns = ward->launched_ns};
+
+    epitaph.asked = ward->killed ? "killed" : ward->ended ? "to finish" : "";
+    ward->home = NULL;
+    return epitaph;
+}
+
+/* An end that nobody asked for is a warning. */
+static void say_ended(const struct epitaph *epitaph, uint64_t worker_id, const struct status *cause)
+{
+    log_write(epitaph->asked[0] == '\0' ? LOG_WARN : LOG_INFO,
+              epitaph->pid == 0 ? "worker not started" : "worker ended",
+              LOG_FIELDS(log_number("worker", (int64_t)worker_id), log_number("pid", epitaph->pid),
+                         log_text("home", epitaph->home), log_text("asked", epitaph->asked),
+                         log_text("cause", cause->message),
+                         log_number("ms", (int64_t)((clock_now_ns() - epitaph->launched_ns) / NS_PER_MS))));
+    free(epitaph->home);
+}
+
 /* The end of a ward, once: whoever knows its channel keeps that until custody_end. */
 static void report_gone(struct custody *custody, uint64_t worker_id, bool by_itself, const struct status *cause)
 {
+    struct epitaph epitaph;
     struct ward *ward;
     bool news;
 
@@ -138,6 +177,7 @@ static void report_gone(struct custody *custody, uint64_t worker_id, bool by_its
     ward = wards_find(&custody->wards, worker_id);
     news = ward != NULL && ward->state != WARD_GONE;
     if (news) {
+        epitaph = take_epitaph_held(ward);
         wards_move(&custody->wards, ward, WARD_GONE);
         list_remove(&ward->queue_node);
         ward_close_start(ward);
@@ -145,19 +185,24 @@ static void report_gone(struct custody *custody, uint64_t worker_id, bool by_its
             forget_held(custody, ward);
     }
     lock_release(&custody->lock);
-    if (news)
-        custody->events.gone(custody->context, worker_id, by_itself, cause);
+    if (!news)
+        return;
+    say_ended(&epitaph, worker_id, cause);
+    custody->events.gone(custody->context, worker_id, by_itself, cause);
 }
 
 static void report_up(struct custody *custody, const struct report *report)
 {
+    const char *home = NULL;
     struct ward *ward;
     int request_fd = -1, answer_fd = -1;
-    bool news = false;
+    bool is_up, news = false;
 
     lock_acquire(&custody->lock);
     ward = wards_find(&custody->wards, report->worker_id);
-    if (ward != NULL && ward->state == WARD_SENT) {
+    is_up = ward != NULL && ward->state == WARD_SENT;
+    if (is_up) {
+        home = ward->home; /* this thread alone ends a ward that is up */
         wards_move(&custody->wards, ward, WARD_UP);
         ward_close_start(ward);
         ward->pid = report->pid;
@@ -167,6 +212,8 @@ static void report_up(struct custody *custody, const struct report *report)
         answer_fd = ward->answer_fd;
     }
     lock_release(&custody->lock);
+    if (is_up)
+        say_started(report, home);
     if (news)
         custody->events.up(custody->context, report->worker_id, report->pid, request_fd, answer_fd, report->spawn_ns);
 }
@@ -843,14 +890,28 @@ static void enqueue_held(struct custody *custody, struct ward *ward) REQUIRES(cu
     }
 }
 
+/* The path of an open directory at this moment; NULL when it is not known. */
+static char *find_path(int fd)
+{
+    char link[64], path[PATH_MAX];
+    ssize_t size;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    size = readlink(link, path, sizeof path);
+    return size < 0 ? NULL : strndup(path, (size_t)size);
+}
+
 void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd)
 {
+    char *home = find_path(home_fd);
     struct ward *ward;
 
     INVARIANT(worker_id != 0 && worker_id < TAG_PIDFD);
     lock_acquire(&custody->lock);
     ward = wards_add(&custody->wards, worker_id);
     if (ward != NULL) {
+        ward->home = home;
+        ward->launched_ns = clock_now_ns();
         ward->start_fds[ORDER_HOME] = home_fd;
         ward->launch_error = ward_open_channel(ward);
         list_push_back(ward->launch_error == 0 ? &custody->wards.outbox : &custody->wards.refused, &ward->queue_node);
@@ -860,6 +921,7 @@ void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd)
         struct status cause = status_make(STATUS_UNAVAILABLE, "cannot start a worker: no memory");
 
         close(home_fd);
+        free(home);
         custody->events.gone(custody->context, worker_id, false, &cause);
         return;
     }
@@ -873,7 +935,7 @@ void custody_kill(struct custody *custody, uint64_t worker_id)
     lock_acquire(&custody->lock);
     ward = wards_find(&custody->wards, worker_id);
     if (ward != NULL) {
-        ward->kill_wanted = true;
+        ward->kill_wanted = ward->killed = true;
         enqueue_held(custody, ward);
     }
     lock_release(&custody->lock);

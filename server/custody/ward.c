@@ -74,6 +74,7 @@ void wards_forget(struct wards *wards, struct ward *ward)
     list_remove(&ward->queue_node);
     ward_close_start(ward);
     ward_close_channel(ward);
+    free(ward->home);
     free(ward);
 }
 

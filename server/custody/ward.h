@@ -28,6 +28,7 @@ enum ward_state {
 
 struct ward {
     uint64_t worker_id;
+    char *home; /* its path when it was launched, for the log; owned; NULL: not known */
     UT_hash_handle handle;
     enum ward_state state;
     struct list_node state_node;           /* on in_state[state] */
@@ -41,10 +42,12 @@ struct ward {
     bool up_reported;                      /* somebody was told of the channel */
     bool kill_wanted, end_wanted;          /* orders not yet sent */
     bool ended;                            /* custody_end was called */
-    bool watched;                          /* answer_fd is in the epoll set */
-    uint64_t watch_turn;                   /* what custody_watch was told last */
-    uint64_t watch_due_ns;                 /* when the watch begins, if nothing happens until then */
-    struct list_node watch_node;           /* on to_watch; or on none */
+    bool killed;                           /* custody_kill was */
+    uint64_t launched_ns;
+    bool watched;                /* answer_fd is in the epoll set */
+    uint64_t watch_turn;         /* what custody_watch was told last */
+    uint64_t watch_due_ns;       /* when the watch begins, if nothing happens until then */
+    struct list_node watch_node; /* on to_watch; or on none */
 };
 
 struct wards {

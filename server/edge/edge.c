@@ -31,19 +31,75 @@ static size_t arena_size_max(size_t message_size)
 
 /* ---- replying ---- */
 
-static void log_call(const struct exchange *exchange, const struct status *status, uint64_t now_ns)
-{
-    const struct rpc_call *call = &exchange->call;
+/* The fields of a line; what is not there is not said. */
+struct call_line {
+    struct log_field fields[24];
+    size_t count;
+};
 
-    if (!log_enabled(LOG_DEBUG))
+static void say_number(struct call_line *line, const char *key, uint64_t number)
+{
+    line->fields[line->count++] = log_number(key, (int64_t)number);
+}
+
+static void say_text(struct call_line *line, const char *key, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        line->fields[line->count++] = log_text(key, text);
+}
+
+static void say_who(struct call_line *line, const struct exchange *exchange)
+{
+    say_number(line, "call", exchange->call.id);
+    say_number(line, "uid", exchange->call.uid);
+    say_text(line, "service", exchange->service == NULL ? NULL : exchange->service->name);
+    say_text(line, "method", exchange->method == NULL ? NULL : exchange->method->name);
+    say_text(line, "request_id", exchange->request_id);
+    say_text(line, "trace_id", exchange->trace.trace_id);
+    say_text(line, "parent_id", exchange->trace.parent_id);
+}
+
+static void say_what(struct call_line *line, const struct rpc_call *call)
+{
+    static const char *const origins[] = {[ORIGIN_UNSPECIFIED] = NULL,
+                                          [ORIGIN_WARM] = "warm",
+                                          [ORIGIN_COLD] = "cold",
+                                          [ORIGIN_JOINED] = "joined",
+                                          [ORIGIN_CACHED] = "cached"};
+    const struct rpc_note *note = &call->note;
+
+    say_text(line, "home", note->home);
+    say_text(line, "provider", call->engine.provider);
+    say_text(line, "origin", note->stale ? "stale" : origins[note->origin]);
+    if (note->origin != ORIGIN_UNSPECIFIED)
+        say_number(line, "age_ms", note->age_ns / NS_PER_MS);
+    if (note->lease_id == 0)
         return;
-    log_write(LOG_DEBUG, "call",
-              LOG_FIELDS(log_number("call", (int64_t)call->id), log_number("uid", call->uid),
-                         log_text("service", exchange->service == NULL ? "" : exchange->service->name),
-                         log_text("method", exchange->method == NULL ? "" : exchange->method->name),
-                         log_text("code", status_code_name(status->code)), log_text("message", status->message),
-                         log_number("us", (int64_t)((now_ns - call->arrived_ns) / 1000)),
-                         log_text("request_id", exchange->request_id)));
+    say_number(line, "lease", note->lease_id);
+    say_number(line, "worker", note->worker_id);
+    say_number(line, "queue_us", note->queue_us);
+    say_number(line, "spawn_us", note->spawn_us);
+    say_number(line, "probe_us", note->probe_us);
+}
+
+static void write_call(const struct exchange *exchange, const struct status *status, uint64_t now_ns)
+{
+    struct call_line line = {.count = 0};
+
+    say_who(&line, exchange);
+    say_what(&line, &exchange->call);
+    say_text(&line, "code", status_code_name(status->code));
+    say_text(&line, "message", status->message);
+    say_number(&line, "us", (now_ns - exchange->call.arrived_ns) / 1000);
+    log_write(LOG_DEBUG, "call", line.fields, line.count);
+}
+
+static void log_call(struct exchange *exchange, const struct status *status, uint64_t now_ns)
+{
+    if (log_enabled(LOG_DEBUG))
+        write_call(exchange, status, now_ns);
+    free(exchange->call.note.home);
+    exchange->call.note = (struct rpc_note){.home = NULL};
 }
 
 static struct exchange *exchange_of(struct rpc_call *call)
@@ -174,10 +230,12 @@ static uint64_t deadline_ns(const struct exchange *exchange, uint32_t timeout_ms
     return exchange->call.arrived_ns + (timeout_ms == 0 || timeout_ns > timeout_ns_max ? timeout_ns_max : timeout_ns);
 }
 
-static void keep_request_id(struct exchange *exchange, const Probed__V1__RpcRequest *request)
+static void keep_metadata(struct exchange *exchange, const Probed__V1__RpcRequest *request)
 {
     const char *request_id = envelope_metadata(request, "request-id");
 
+    if (log_enabled(LOG_DEBUG))
+        exchange->trace = trace_of(envelope_metadata(request, "traceparent"));
     if (request_id != NULL)
         memcpy(exchange->request_id, request_id, strlen(request_id) + 1); /* envelope_open_request checked its size */
 }
@@ -196,7 +254,7 @@ static struct status serve(struct exchange *exchange, nng_msg *message)
     status = envelope_open_request(nng_msg_body(message), nng_msg_len(message), &arena, &request);
     if (status_is_ok(&status)) {
         exchange->call.deadline_ns = deadline_ns(exchange, request->timeout_ms);
-        keep_request_id(exchange, request);
+        keep_metadata(exchange, request);
         status = dispatch_find(edge->service, request->method, &route);
     }
     if (status_is_ok(&status)) {
@@ -271,6 +329,7 @@ static void take(struct exchange *exchange, nng_msg *message, uint64_t arrived_n
     exchange->service = NULL;
     exchange->method = NULL;
     exchange->request_id[0] = '\0';
+    exchange->trace = TRACE_NONE;
     memset(&exchange->call.engine, 0, sizeof exchange->call.engine);
     status =
         verdict == VERDICT_SERVE ? serve(exchange, message) : refusal(&exchange->limits, verdict, exchange->call.uid);

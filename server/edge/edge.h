@@ -7,6 +7,7 @@
  * dispatch.c     from a method's path to a row of a service table, and into its handler
  * socket_path.c  whose a socket's path is, decided before nng sees it
  * nng_start.c    where nng's threads run
+ * trace.c        whose trace a call belongs to
  *
  * A receive callback checks the peer, opens the envelope in a bounded arena on its stack, finds the row, unpacks the
  * payload and invokes the handler, all in place: nothing here blocks and no thread is handed over to.  The message's

@@ -15,6 +15,7 @@
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/edge/edge.h"
+#include "server/edge/trace.h"
 #include "server/threads/lock.h"
 
 #include <nng/nng.h>
@@ -50,6 +51,7 @@ struct exchange {
     const ProtobufCServiceDescriptor *service; /* NULL until the method is known, as is the next */
     const ProtobufCMethodDescriptor *method;
     char request_id[LIMIT_METADATA_VALUE_SIZE_MAX + 1]; /* "": none */
+    struct trace trace;                                 /* while lines of calls are written */
 
     /* Guarded by edge->lock. */
     enum exchange_state state;

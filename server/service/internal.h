@@ -30,6 +30,10 @@ struct service {
 /* The service around one of its tables. */
 #define SERVICE_OF(table, member) ((struct service *)(void *)((char *)(table)-offsetof(struct service, member)))
 
+/* For the call's line in the log, where one is written: its home, and what it was answered with. */
+void rpc_note_home(struct rpc_call *call, const char *home);
+void rpc_note_result(struct rpc_call *call, const struct engine_result *result);
+
 /* A count as the wire has it. */
 static inline uint32_t service_clip(uint64_t count)
 {

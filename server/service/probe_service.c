@@ -154,6 +154,7 @@ static void decide(struct service *service, struct rpc_call *call, const struct 
         fail(call, &refused);
         return;
     }
+    rpc_note_home(call, place->canonical);
     /* A known home may be invalidated though its directory is gone. */
     if (engine->kind == ENGINE_CALL_INVALIDATE && resolved->code == STATUS_NOT_FOUND && place->missing) {
         engine->invalidate.known_only = true;
@@ -197,6 +198,7 @@ static void resolve(struct service *service, struct rpc_call *call, const char *
         fail(call, &status);
         return;
     }
+    rpc_note_home(call, home);
     if (homes_resolve_now(service->homes, home, uid, call->arrived_ns, &place, &status)) {
         decide(service, call, &status, &place);
         return;
@@ -345,6 +347,7 @@ void service_answered(void *context, struct engine_call *engine)
         INVARIANT(answer != NULL);
         secret_release(engine->probe.api_key);
         engine->probe.api_key = NULL;
+        rpc_note_result(call, &engine->result);
         reply_probe(call, &engine->result); /* the call's memory is the transport's again */
         answer_release(answer);
         answer_release(last_good);

@@ -3,8 +3,10 @@
 
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
+#include "server/base/log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SMALL_REPLY_SIZE = 1024 };
 
@@ -59,6 +61,36 @@ static void departure_done(struct shell_departure *departure)
 void service_call_left(struct service *service, struct rpc_call *call, uint64_t id)
 {
     shell_call_left(service->shell, &call->engine, &call->departure, id, departure_done);
+}
+
+void rpc_note_home(struct rpc_call *call, const char *home)
+{
+    if (!log_enabled(LOG_DEBUG) || home[0] == '\0')
+        return;
+    free(call->note.home);
+    call->note.home = strdup(home); /* short of memory, the line does without */
+}
+
+void rpc_note_result(struct rpc_call *call, const struct engine_result *result)
+{
+    Probed__V1__ProbeResponse *response;
+
+    if (!log_enabled(LOG_DEBUG))
+        return;
+    call->note.origin = result->origin;
+    call->note.stale = result->stale;
+    call->note.age_ns = result->age_ns;
+    response = probed__v1__probe_response__unpack(NULL, result->answer->size, result->answer->bytes);
+    if (response == NULL)
+        return;
+    if (response->receipt != NULL) {
+        call->note.lease_id = response->receipt->lease_id;
+        call->note.worker_id = response->receipt->worker_id;
+        call->note.queue_us = response->receipt->queue_us;
+        call->note.spawn_us = response->receipt->spawn_us;
+        call->note.probe_us = response->receipt->probe_us;
+    }
+    probed__v1__probe_response__free_unpacked(response, NULL);
 }
 
 static const struct envelope_piece no_payload[ENVELOPE_PIECE_COUNT_MAX];

@@ -21,6 +21,17 @@
 
 struct rpc_call;
 
+/* What a call's line in the log says beside what the transport knows.  Filled in only while such lines are written
+ * (log.level debug). */
+struct rpc_note {
+    char *home; /* owned by the call: canonical where it was found, else as its client named it; NULL: none */
+    enum origin origin;
+    bool stale;
+    uint64_t age_ns;
+    uint64_t lease_id, worker_id; /* that the answer came from; 0: none */
+    uint32_t queue_us, spawn_us, probe_us;
+};
+
 /* What a transport does for a call. */
 struct rpc_transport {
     /* Sends the reply (status, payload pieces) and takes the call back.  What the reply points to is lent for the call
@@ -43,6 +54,9 @@ struct rpc_call {
     const struct homes_scope *scope; /* what it is confined to; NULL: nothing.  Lent for ever */
     uint64_t arrived_ns;
     uint64_t deadline_ns;
+
+    /* The service's to fill in; the transport's to zero before each call, and to give back behind its line. */
+    struct rpc_note note;
 
     /* The service's own. */
     struct engine_call engine;        /* zeroed by the transport before each call */

@@ -159,6 +159,8 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     struct status observed;
 
     if (!status_is_ok(status)) {
+        log_write(LOG_WARN, "worker not started",
+                  LOG_FIELDS(log_number("worker", (int64_t)ticket.id), log_text("cause", status->message)));
         worker_gone(shell, ticket.id, true, status);
         return;
     }

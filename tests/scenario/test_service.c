@@ -376,6 +376,129 @@ START_TEST(reloading_again_and_again_disturbs_no_call)
 }
 END_TEST
 
+/* ---- the log ---- */
+
+#define TRACE_ID  "4bf92f3577b34da6a3ce929d0e0e4736"
+#define PARENT_ID "00f067aa0ba902b7"
+
+/* A probe whose caller names it and its trace. */
+static void probe_in_a_trace(void)
+{
+    Probed__V1__ProbeRequest probe = PROBED__V1__PROBE_REQUEST__INIT;
+    Probed__V1__RpcRequest request = PROBED__V1__RPC_REQUEST__INIT;
+    Probed__V1__Metadata metadata[] = {PROBED__V1__METADATA__INIT, PROBED__V1__METADATA__INIT};
+    Probed__V1__Metadata *list[] = {&metadata[0], &metadata[1]};
+    unsigned char payload[1024], packed[2048];
+    struct call *call;
+
+    probe.home = home->path;
+    probe.provider = (char *)(uintptr_t) "openrouter";
+    metadata[0].key = (char *)(uintptr_t) "request-id";
+    metadata[0].value = (char *)(uintptr_t) "asked 7";
+    metadata[1].key = (char *)(uintptr_t) "traceparent";
+    metadata[1].value = (char *)(uintptr_t)("00-" TRACE_ID "-" PARENT_ID "-01");
+    request.method = (char *)(uintptr_t)METHOD_PROBE;
+    request.metadata = list;
+    request.n_metadata = ROW_COUNT(list);
+    request.payload = (ProtobufCBinaryData){probed__v1__probe_request__pack(&probe, payload), payload};
+    call = call_begin_raw(caller, packed, probed__v1__rpc_request__pack(&request, packed));
+    expect_plan(call, "one");
+}
+
+/* The last line of the log that has this. */
+static const char *last_line_with(const char *wanted)
+{
+    static char line[8192];
+    const char *found = NULL, *begin;
+
+    for (const char *at = log_text_so_far(); (at = strstr(at, wanted)) != NULL; at++)
+        found = at;
+    ck_assert_msg(found != NULL, "the log does not say %s", wanted);
+    for (begin = found; begin > log_text_so_far() && begin[-1] != '\n'; begin--)
+        ;
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(begin, "\n"), begin);
+    return line;
+}
+
+START_TEST(a_call_is_a_line_with_all_that_one_asks)
+{
+    char wanted[512];
+    unsigned long long queue_us, spawn_us, probe_us, us;
+    const char *line;
+
+    reload("[log]\nlevel = debug\n");
+    probe_in_a_trace();
+    line = last_line_with("event=call ");
+    snprintf(wanted, sizeof wanted,
+             " service=probed.v1.ProbeService method=Probe request_id=\"asked 7\" trace_id=" TRACE_ID
+             " parent_id=" PARENT_ID " home=%s provider=openrouter origin=cold age_ms=0 lease=1 worker=1 queue_us=",
+             home->path);
+    ck_assert_msg(strstr(line, wanted) != NULL, "%s\nis not\n%s", line, wanted);
+    ck_assert_int_eq(sscanf(strstr(line, " queue_us="), " queue_us=%llu spawn_us=%llu probe_us=%llu code=OK us=%llu",
+                            &queue_us, &spawn_us, &probe_us, &us),
+                     4);
+    ck_assert_uint_le(queue_us + probe_us, us);
+    probe_in_a_trace();
+    line = last_line_with("event=call ");
+    ck_assert_msg(strstr(line, " provider=openrouter origin=cached age_ms=") != NULL, "%s", line);
+}
+END_TEST
+
+START_TEST(as_json_it_has_the_same)
+{
+    char wanted[256];
+
+    reload("[log]\nlevel = debug\nformat = json\n");
+    probe_in_a_trace();
+    snprintf(wanted, sizeof wanted,
+             "\"request_id\":\"asked 7\",\"trace_id\":\"" TRACE_ID "\",\"parent_id\":\"" PARENT_ID
+             "\",\"home\":\"%s\",\"provider\":\"openrouter\",\"origin\":\"cold\",\"age_ms\":0,\"lease\":1,",
+             home->path);
+    expect_log(wanted);
+}
+END_TEST
+
+START_TEST(a_refused_call_is_a_line_with_its_reason)
+{
+    reload("[log]\nlevel = debug\n");
+    expect_failure(probe_begin(caller, "/no such home", "openrouter", NULL, 0), STATUS_NOT_FOUND, NULL);
+    expect_log(" home=\"/no such home\" provider=openrouter code=NOT_FOUND message=\"");
+}
+END_TEST
+
+START_TEST(a_worker_is_a_line_when_it_starts_and_one_when_it_ends)
+{
+    char wanted[256];
+    pid_t pid;
+    struct call *call = begin("openrouter", NULL);
+
+    pid = worker_pid(probe_response(call));
+    call_end(call);
+    snprintf(wanted, sizeof wanted,
+             "level=info program=probed event=\"worker started\" worker=1 pid=%d home=%s "
+             "spawn_us=",
+             (int)pid, home->path);
+    expect_log(wanted);
+    daemon_wait(server, "idle", 1);
+    reload("[pool]\nidle_ms = 10\n");
+    daemon_wait(server, "probed_worker_ends_total", 1);
+    snprintf(wanted, sizeof wanted,
+             "level=info program=probed event=\"worker ended\" worker=1 pid=%d home=%s asked=\"to finish\" "
+             "cause=\"the worker ",
+             (int)pid, home->path);
+    expect_log(wanted);
+}
+END_TEST
+
+START_TEST(a_worker_that_ends_of_itself_is_a_warning)
+{
+    call_end(begin("die", NULL));
+    daemon_wait_at_least(server, "probed_worker_ends_total", 1);
+    ck_assert_ptr_nonnull(strstr(last_line_with("event=\"worker ended\""), "level=warn program=probed "));
+    expect_log(" asked=\"\" cause=\"the worker ");
+}
+END_TEST
+
 /* ---- SIGTERM ---- */
 
 START_TEST(a_drain_is_told_and_refuses_with_advice)
@@ -425,6 +548,11 @@ int main(void)
     tcase_add_test(tcase, what_takes_a_restart_is_named_with_both_values);
     tcase_add_test(tcase, a_bad_file_changes_nothing_and_says_why);
     tcase_add_test(tcase, reloading_again_and_again_disturbs_no_call);
+    tcase_add_test(tcase, a_call_is_a_line_with_all_that_one_asks);
+    tcase_add_test(tcase, as_json_it_has_the_same);
+    tcase_add_test(tcase, a_refused_call_is_a_line_with_its_reason);
+    tcase_add_test(tcase, a_worker_is_a_line_when_it_starts_and_one_when_it_ends);
+    tcase_add_test(tcase, a_worker_that_ends_of_itself_is_a_warning);
     tcase = service_case(suite, "patient", a_patient_one);
     tcase_add_test(tcase, a_drain_is_told_and_refuses_with_advice);
     tcase = service_case(suite, "without root", without_root);

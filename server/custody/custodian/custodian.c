@@ -210,8 +210,6 @@ static void bury_worker(struct custodian *custodian, struct worker *worker, uint
     heap_clear(&custodian->workers.kills, &worker->kill_due);
     workers_move(&custodian->workers, worker, WORKER_REAPED);
     want_report(custodian, worker);
-    log_write(LOG_DEBUG, "worker gone",
-              LOG_FIELDS(log_number("worker", (int64_t)worker->id), log_text("cause", worker->cause.message)));
 }
 
 /* The path of an open directory at this moment; NULL when it is not known. */
