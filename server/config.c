@@ -585,12 +585,23 @@ static struct status apply_flags(struct loader *loader)
 
 /* --- the whole ------------------------------------------------------------------------------------------------- */
 
+/* Whether root started us, as the first load of this process found: the defaults stay root's when the daemon has become
+ * somebody else (server.user) and reads its configuration again. */
+static bool is_run_by_root(void)
+{
+    static int found = -1;
+
+    if (found < 0)
+        found = geteuid() == 0;
+    return found;
+}
+
 /* Gives a socket list without a word its default, which depends on who runs us. */
 static struct status settle_sockets(struct loader *loader, size_t row_index)
 {
     const struct config_row *row = &loader->rows[row_index];
     struct config_source *source = &loader->config.sources[row_index];
-    const char *directory = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
+    const char *directory = is_run_by_root() ? "/run" : getenv("XDG_RUNTIME_DIR");
     struct text url = TEXT_EMPTY;
     struct status status;
 

@@ -606,6 +606,23 @@ START_TEST(the_default_sockets_are_the_users_own)
 }
 END_TEST
 
+START_TEST(a_daemon_that_gave_up_root_has_its_defaults_still)
+{
+    struct config config;
+
+    if (geteuid() != 0)
+        return; /* there is nothing to give up */
+    unsetenv("XDG_RUNTIME_DIR");
+    load_well(&config, NULL);
+    config_fini(&config);
+    ck_assert_int_eq(seteuid(65534), 0);
+    load_well(&config, NULL);
+    expect_words(&config.server.listen, "ipc:///run/probed/rpc.sock", NULL);
+    config_fini(&config);
+    ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
 START_TEST(users_are_numbers_or_names)
 {
     struct config config;
@@ -1094,6 +1111,7 @@ int main(void)
     tcase_add_test(values, a_socket_path_has_at_most_107_bytes);
     tcase_add_test(values, listening_and_publishing_need_addresses_of_their_own);
     tcase_add_test(values, the_default_sockets_are_the_users_own);
+    tcase_add_test(values, a_daemon_that_gave_up_root_has_its_defaults_still);
     tcase_add_test(values, users_are_numbers_or_names);
     tcase_add_test(values, every_other_type_refuses_what_it_is_not);
     tcase_add_test(values, a_cpu_is_a_number_or_a_word);
