@@ -375,6 +375,11 @@ struct engine_worker_view {
 size_t engine_look_homes(const struct engine *engine, uint64_t now_ns, const char *after,
                          struct engine_home_view *views, size_t view_count_max, bool *more_out);
 
+/* Those alone in which something happens: that have a worker, a call that waits, or a failure that is not forgotten.
+ * By path, as many as fit.  What it takes depends on these, not on how many homes are known. */
+size_t engine_look_busy_homes(const struct engine *engine, uint64_t now_ns, struct engine_home_view *views,
+                              size_t view_count_max, bool *more_out);
+
 /* Workers by id, behind `after_id`, of `home` ("": all). */
 size_t engine_look_workers(const struct engine *engine, uint64_t now_ns, const char *home, uint64_t after_id,
                            struct engine_worker_view *views, size_t view_count_max, bool *more_out);

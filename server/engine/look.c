@@ -139,6 +139,52 @@ size_t engine_look_homes(const struct engine *engine, uint64_t now_ns, const cha
     return count;
 }
 
+/* ---- homes in which something happens ---- */
+
+static int compare_homes(const void *one, const void *other)
+{
+    return strcmp((*(const struct home *const *)one)->path, (*(const struct home *const *)other)->path);
+}
+
+/* Homes that have a worker, a flight that waits, or a failure that is not forgotten; one may come several times. */
+static size_t gather_busy(const struct engine *engine, const struct home **homes)
+{
+    const struct heap *dues = &engine->homes.dues;
+    size_t count = 0;
+
+    LIST_EACH (node, &engine->pool.workers)
+        homes[count++] = LIST_OWNER(node, struct worker, in_pool)->household->home;
+    LIST_EACH (node, &engine->flights_in[FLIGHT_WAITING])
+        homes[count++] = LIST_OWNER(node, struct flight, node)->entry->household->home;
+    for (size_t i = 0; i < dues->count; i++)
+        homes[count++] = LIST_OWNER(dues->nodes[i], struct household, due)->home;
+    return count;
+}
+
+size_t engine_look_busy_homes(const struct engine *engine, uint64_t now_ns, struct engine_home_view *views,
+                              size_t view_count_max, bool *more_out)
+{
+    size_t count_max = engine->pool.workers.count + engine->flights_in[FLIGHT_WAITING].count + engine->homes.dues.count;
+    const struct home **homes = calloc(count_max + 1, sizeof(struct home *));
+    size_t found, count = 0;
+
+    *more_out = count_max > 0;
+    if (homes == NULL)
+        return 0;
+    found = gather_busy(engine, homes);
+    qsort(homes, found, sizeof(struct home *), compare_homes);
+    *more_out = false;
+    for (size_t i = 0; i < found && !*more_out; i++) {
+        if (i > 0 && homes[i] == homes[i - 1])
+            continue;
+        *more_out = count == view_count_max;
+        if (!*more_out)
+            look_at_home(engine, homes[i], now_ns, &views[count++]);
+    }
+    free(homes);
+    return count;
+}
+
 /* ---- workers ---- */
 
 static void look_at_worker(const struct worker *worker, uint64_t now_ns, struct engine_worker_view *view)

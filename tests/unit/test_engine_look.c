@@ -132,6 +132,37 @@ START_TEST(workers_are_shown_of_one_home_behind_an_id_as_many_as_fit)
 }
 END_TEST
 
+START_TEST(homes_in_which_something_happens_are_shown_without_the_others)
+{
+    struct driver *driver = driver_create(&driver_settings);
+    bool more;
+
+    for (size_t i = 0; i < 8; i++) { /* known, and at rest */
+        char path[8];
+
+        snprintf(path, sizeof path, "/q/%zu", i);
+        driver_invalidate(driver, (struct void_order){.home = path});
+    }
+    driver_warm(driver, "/h/2");
+    driver_ask(driver, (struct ask){.home = "/h/1"}); /* waits, and its worker starts: shown once all the same */
+    driver_ask(driver, (struct ask){.home = "/h/1", .key = "2"});
+    driver_ask(driver, (struct ask){.home = "/h/3"});
+    driver_gone(driver, 4); /* its worker could not be started */
+    ck_assert_uint_eq(engine_look_busy_homes(driver->engine, driver->now_ns, homes, VIEW_COUNT, &more), 3);
+    ck_assert(!more);
+    ck_assert_str_eq(homes[0].home, "/h/1");
+    ck_assert_uint_eq(homes[0].waiting, 2);
+    ck_assert_str_eq(homes[1].home, "/h/2");
+    ck_assert_uint_eq(homes[1].workers[WORKER_IDLE], 1);
+    ck_assert_str_eq(homes[2].home, "/h/3");
+    ck_assert_str_ne(homes[2].last_failure, "");
+    ck_assert_uint_eq(engine_look_busy_homes(driver->engine, driver->now_ns, homes, 2, &more), 2);
+    ck_assert(more);
+    ck_assert_str_eq(homes[1].home, "/h/2");
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(every_counter_has_a_name_of_its_own)
 {
     for (int one = 0; one < ENGINE_COUNTER_COUNT; one++) {
@@ -153,6 +184,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, workers_are_shown_by_id_with_what_they_ask);
     tcase_add_test(tests, a_draining_worker_is_shown_with_the_lease_that_nobody_hears);
     tcase_add_test(tests, workers_are_shown_of_one_home_behind_an_id_as_many_as_fit);
+    tcase_add_test(tests, homes_in_which_something_happens_are_shown_without_the_others);
     tcase_add_test(tests, every_counter_has_a_name_of_its_own);
     suite_add_tcase(suite, tests);
     return suite;
