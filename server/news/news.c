@@ -7,6 +7,7 @@
 #include "gen/probed/v1/probe.pb-c.h"
 #include "proto/topic.h"
 #include "server/base/clock.h"
+#include "server/news/history.h"
 #include "server/news/outlet.h"
 #include "server/threads/lock.h"
 #include "server/threads/thread.h"
@@ -42,11 +43,20 @@ struct news {
     bool judge_again;
     uint64_t next_heartbeat_ns; /* the interval that is wanted */
     bool stopping;
+    struct history history;
 
     atomic_uint_fast64_t event_count, beat_count, subscriber_count;
 
     struct outlet outlets[]; /* the first carries everything */
 };
+
+/* Behind the publication: who sees it here may rely on its having gone out. */
+static void note(struct news *news, int64_t at_ms)
+{
+    lock_acquire(&news->lock);
+    history_note(&news->history, &news->item, at_ms);
+    lock_release(&news->lock);
+}
 
 /* ---- events ---- */
 
@@ -123,6 +133,7 @@ static void publish_event(struct news *news, struct engine_news *item)
     for (size_t i = 0; i < news->outlet_count; i++)
         tell(news, &news->outlets[i], item, outlet_pack(topic, topic_size, &event.base));
     atomic_fetch_add(&news->event_count, 1);
+    note(news, event.at_ms);
 }
 
 /* ---- heartbeats ---- */
@@ -185,6 +196,13 @@ static void begin_epoch(struct news *news, uint64_t epoch)
     publish_beat(news);
 }
 
+/* Every home was invalidated. */
+static void announce_epoch(struct news *news)
+{
+    begin_epoch(news, news->item.fence.epoch);
+    note(news, clock_wall_ms());
+}
+
 /* ---- the thread ---- */
 
 static void publish_what_is_left(struct news *news)
@@ -193,7 +211,7 @@ static void publish_what_is_left(struct news *news)
         if (news->item.kind == ENGINE_NEWS_EVENT)
             publish_event(news, &news->item);
         else if (news->item.kind == ENGINE_NEWS_BEAT)
-            begin_epoch(news, news->item.fence.epoch);
+            announce_epoch(news);
         if (news->item.call != NULL)
             news->source.answered(news->context, news->item.call);
     }
@@ -380,4 +398,14 @@ void news_look(struct news *news, struct news_counts *counts_out)
     counts_out->events = atomic_load(&news->event_count);
     counts_out->beats = atomic_load(&news->beat_count);
     counts_out->subscribers = atomic_load(&news->subscriber_count);
+}
+
+size_t news_look_history(struct news *news, struct history_event *events, size_t event_count_max)
+{
+    size_t count;
+
+    lock_acquire(&news->lock);
+    count = history_look(&news->history, events, event_count_max);
+    lock_release(&news->lock);
+    return count;
 }

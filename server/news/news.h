@@ -12,6 +12,7 @@
 
 #include "proto/status.h"
 #include "server/engine/engine.h"
+#include "server/news/history.h"
 #include "server/tls/tls.h"
 
 #include <stdbool.h>
@@ -80,5 +81,8 @@ struct news_counts {
     uint64_t events, beats, subscribers;
 };
 void news_look(struct news *news, struct news_counts *counts_out);
+
+/* The newest events first, at most HISTORY_EVENT_COUNT_MAX. */
+size_t news_look_history(struct news *news, struct history_event *events, size_t event_count_max);
 
 #endif

@@ -676,6 +676,20 @@ size_t shell_look_workers(struct shell *shell, const char *home, uint64_t after_
     return count;
 }
 
+size_t shell_look_busy_homes(struct shell *shell, struct engine_home_view *views, size_t view_count_max, bool *more_out)
+{
+    uint64_t now_ns = enter(shell);
+    size_t count = engine_look_busy_homes(shell->engine, now_ns, views, view_count_max, more_out);
+
+    lock_release(&shell->lock);
+    return count;
+}
+
+size_t shell_look_history(struct shell *shell, struct history_event *events, size_t event_count_max)
+{
+    return news_look_history(shell->news, events, event_count_max);
+}
+
 void shell_look_news(struct shell *shell, struct news_counts *counts_out)
 {
     news_look(shell->news, counts_out);

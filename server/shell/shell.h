@@ -87,6 +87,9 @@ size_t shell_look_homes(struct shell *shell, const char *after, struct engine_ho
                         bool *more_out);
 size_t shell_look_workers(struct shell *shell, const char *home, uint64_t after_id, struct engine_worker_view *views,
                           size_t view_count_max, bool *more_out);
+size_t shell_look_busy_homes(struct shell *shell, struct engine_home_view *views, size_t view_count_max,
+                             bool *more_out);
+size_t shell_look_history(struct shell *shell, struct history_event *events, size_t event_count_max);
 void shell_look_news(struct shell *shell, struct news_counts *counts_out);
 
 /* How workers are sealed, and one of them: as in custody.h. */

@@ -365,6 +365,27 @@ START_TEST(a_peer_that_is_not_admitted_hears_nothing_and_is_not_counted)
 }
 END_TEST
 
+START_TEST(the_newest_events_are_kept_for_a_person_the_newest_first)
+{
+    static struct engine_call calls[2];
+    static struct history_event events[HISTORY_EVENT_COUNT_MAX + 1];
+
+    for (uint64_t i = 1; i <= HISTORY_EVENT_COUNT_MAX; i++)
+        add_item_of("/h/a", ENGINE_NEWS_EVENT, i, i == HISTORY_EVENT_COUNT_MAX ? &calls[0] : NULL);
+    await(&source.answered_count, 1);
+    ck_assert_uint_eq(news_look_history(news, events, HISTORY_EVENT_COUNT_MAX + 1), HISTORY_EVENT_COUNT_MAX);
+    ck_assert_uint_eq(events[0].generation, HISTORY_EVENT_COUNT_MAX);
+    ck_assert_str_eq(events[0].home, "/h/a");
+    ck_assert_int_ge(events[0].at_ms, events[1].at_ms);
+    ck_assert_uint_eq(events[HISTORY_EVENT_COUNT_MAX - 1].generation, 1);
+    add_item_of("", ENGINE_NEWS_BEAT, 1, &calls[1]); /* every home */
+    await(&source.answered_count, 2);
+    ck_assert_uint_eq(news_look_history(news, events, 2), 2);
+    ck_assert_str_eq(events[0].home, "");
+    ck_assert_uint_eq(events[1].generation, HISTORY_EVENT_COUNT_MAX);
+}
+END_TEST
+
 /* ---- a uid's own socket ---- */
 
 START_TEST(a_uid_hears_of_its_own_homes_alone)
@@ -580,6 +601,7 @@ int main(void)
     tcase_add_test(tcase, events_of_a_home_come_in_order_under_its_topic_and_their_calls_are_answered);
     tcase_add_test(tcase, a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one);
     tcase_add_test(tcase, a_peer_that_is_not_admitted_hears_nothing_and_is_not_counted);
+    tcase_add_test(tcase, the_newest_events_are_kept_for_a_person_the_newest_first);
     tcase_add_test(tcase, what_is_in_the_outbox_at_the_end_is_published_and_answered);
     tcase_add_test(tcase, a_socket_that_cannot_be_opened_is_named);
     suite_add_tcase(suite, tcase);
