@@ -1,7 +1,7 @@
 /* probed.v1.AdminService: who holds what, who waits, and why.  Nothing here is secret, nothing is changed. */
+#include "server/base/duration.h"
 #include "server/service/internal.h"
-
-#include "server/base/clock.h"
+#include "server/service/overview.h"
 
 #include <stdlib.h>
 
@@ -29,52 +29,40 @@ static void fail_for_memory(struct rpc_call *call)
     rpc_call_fail(call, &status);
 }
 
-enum { NEWS_COUNTER_COUNT = 3, COUNTER_COUNT = ENGINE_COUNTER_COUNT + NEWS_COUNTER_COUNT };
-
 static void admin_service_get_status(Probed__V1__AdminService_Service *table,
                                      const Probed__V1__GetStatusRequest *request,
                                      Probed__V1__GetStatusResponse_Closure closure, void *closure_data)
 {
     struct service *service = SERVICE_OF(table, admin);
     Probed__V1__GetStatusResponse response = PROBED__V1__GET_STATUS_RESPONSE__INIT;
-    Probed__V1__Counter counters[COUNTER_COUNT], *counter_pointers[COUNTER_COUNT];
+    Probed__V1__Counter messages[OVERVIEW_COUNTER_COUNT], *message_pointers[OVERVIEW_COUNTER_COUNT];
+    struct overview_counter counters[OVERVIEW_COUNTER_COUNT];
     Probed__V1__WorkerCounts workers;
-    char seal[STATUS_MESSAGE_SIZE];
-    struct engine_view view;
-    struct news_counts news;
+    struct overview overview;
 
     (void)request;
     (void)closure;
-    shell_look(service->shell, &view);
-    shell_look_news(service->shell, &news);
-    shell_look_seal(service->shell, seal);
-    for (size_t i = 0; i < COUNTER_COUNT; i++) {
-        probed__v1__counter__init(&counters[i]);
-        counter_pointers[i] = &counters[i];
+    service_overview(service, &overview);
+    overview_counters(&overview, counters);
+    for (size_t i = 0; i < OVERVIEW_COUNTER_COUNT; i++) {
+        probed__v1__counter__init(&messages[i]);
+        messages[i].name = (char *)(uintptr_t)counters[i].name;
+        messages[i].value = counters[i].value;
+        message_pointers[i] = &messages[i];
     }
-    for (size_t i = 0; i < ENGINE_COUNTER_COUNT; i++) {
-        counters[i].name = (char *)(uintptr_t)engine_counter_name((enum engine_counter)i);
-        counters[i].value = view.counters[i];
-    }
-    counters[ENGINE_COUNTER_COUNT].name = (char *)(uintptr_t) "probed_events_total";
-    counters[ENGINE_COUNTER_COUNT].value = news.events;
-    counters[ENGINE_COUNTER_COUNT + 1].name = (char *)(uintptr_t) "probed_beats_total";
-    counters[ENGINE_COUNTER_COUNT + 1].value = news.beats;
-    counters[ENGINE_COUNTER_COUNT + 2].name = (char *)(uintptr_t) "probed_subscribers";
-    counters[ENGINE_COUNTER_COUNT + 2].value = news.subscribers;
-    workers = worker_counts(view.workers);
+    workers = worker_counts(overview.engine.workers);
     response.version = (char *)(uintptr_t)PROBED_VERSION;
-    response.epoch = view.epoch;
-    response.uptime_ms = (clock_now_ns() - service->started_ns) / NS_PER_MS;
-    response.draining = atomic_load(&service->draining);
-    response.homes = service_clip(view.homes);
-    response.cache_entries = service_clip(view.cache_entries);
-    response.flights = service_clip(view.flights);
-    response.waiting = service_clip(view.waiting);
+    response.epoch = overview.engine.epoch;
+    response.uptime_ms = overview.uptime_ns / NS_PER_MS;
+    response.draining = overview.draining;
+    response.homes = service_clip(overview.engine.homes);
+    response.cache_entries = service_clip(overview.engine.cache_entries);
+    response.flights = service_clip(overview.engine.flights);
+    response.waiting = service_clip(overview.engine.waiting);
     response.workers = &workers;
-    response.counters = counter_pointers;
-    response.n_counters = COUNTER_COUNT;
-    response.sandbox = seal;
+    response.counters = message_pointers;
+    response.n_counters = OVERVIEW_COUNTER_COUNT;
+    response.sandbox = overview.seal;
     rpc_call_reply(closure_data, &response.base);
 }
 

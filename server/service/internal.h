@@ -6,6 +6,7 @@
 #include "gen/probed/v1/admin.pb-c.h"
 #include "gen/probed/v1/probe.pb-c.h"
 #include "server/service/service.h"
+#include "server/service/timing.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,7 @@ struct service {
     struct homes *homes;
 
     atomic_bool draining;
+    struct timing timing;
 };
 
 /* The service around one of its tables. */

@@ -104,10 +104,17 @@ static struct status take_invalidate(struct rpc_call *call, const Probed__V1__In
     return status_ok();
 }
 
-/* The call is over without the engine. */
-static void fail(struct rpc_call *call, const struct status *status)
+static void note_time(struct service *service, const struct rpc_call *call, enum timing_origin origin,
+                      enum status_code code)
+{
+    timing_note(&service->timing, origin, code, clock_now_ns() - call->arrived_ns);
+}
+
+/* The call is over without an answer. */
+static void fail(struct service *service, struct rpc_call *call, const struct status *status)
 {
     if (call->engine.kind == ENGINE_CALL_PROBE) {
+        note_time(service, call, TIMING_NONE, status->code);
         secret_release(call->engine.probe.api_key);
         call->engine.probe.api_key = NULL;
     }
@@ -151,7 +158,7 @@ static void decide(struct service *service, struct rpc_call *call, const struct 
     if (leads_out(call, resolved, place)) {
         struct status refused = out_of_scope();
 
-        fail(call, &refused);
+        fail(service, call, &refused);
         return;
     }
     rpc_note_home(call, place->canonical);
@@ -159,7 +166,7 @@ static void decide(struct service *service, struct rpc_call *call, const struct 
     if (engine->kind == ENGINE_CALL_INVALIDATE && resolved->code == STATUS_NOT_FOUND && place->missing) {
         engine->invalidate.known_only = true;
     } else if (!status_is_ok(resolved)) {
-        fail(call, resolved);
+        fail(service, call, resolved);
         return;
     }
     switch (engine->kind) {
@@ -195,7 +202,7 @@ static void resolve(struct service *service, struct rpc_call *call, const char *
 
     if (!may_ask_for(call, home)) {
         status = out_of_scope();
-        fail(call, &status);
+        fail(service, call, &status);
         return;
     }
     rpc_note_home(call, home);
@@ -206,7 +213,7 @@ static void resolve(struct service *service, struct rpc_call *call, const char *
     shell_call_parked(service->shell, &call->engine); /* from here on the call may end at any time */
     status = homes_resolve_later(service->homes, home, uid, resolved_later, service, ticket);
     if (!status_is_ok(&status) && shell_call_unparked(service->shell, &call->engine, ticket.id))
-        fail(call, &status);
+        fail(service, call, &status);
 }
 
 static void probe_service_probe(Probed__V1__ProbeService_Service *table, const Probed__V1__ProbeRequest *request,
@@ -220,7 +227,7 @@ static void probe_service_probe(Probed__V1__ProbeService_Service *table, const P
     if (status_is_ok(&status))
         resolve(service, call, request->home);
     else
-        fail(call, &status);
+        fail(service, call, &status);
 }
 
 static void probe_service_invalidate(Probed__V1__ProbeService_Service *table,
@@ -235,7 +242,7 @@ static void probe_service_invalidate(Probed__V1__ProbeService_Service *table,
     if (status_is_ok(&status) && request->home[0] == '\0' && !call->admin)
         status = status_make(STATUS_PERMISSION_DENIED, "only administrators may invalidate every home; name one");
     if (!status_is_ok(&status))
-        fail(call, &status);
+        fail(service, call, &status);
     else if (request->home[0] == '\0')
         shell_invalidate(service->shell, &call->engine, NULL);
     else
@@ -259,6 +266,9 @@ Probed__V1__ProbeService_Service probe_service_table(void)
 }
 
 /* ---- replies ---- */
+
+_Static_assert((int)TIMING_WARM == (int)ORIGIN_WARM && (int)TIMING_CACHED == (int)ORIGIN_CACHED,
+               "timing numbers the origins as the engine does");
 
 static uint32_t milliseconds(uint64_t ns)
 {
@@ -333,14 +343,19 @@ static void reply_fence(struct rpc_call *call, const struct engine_result *resul
     }
 }
 
+static enum timing_origin origin_of(const struct engine_result *result)
+{
+    return result->stale ? TIMING_STALE : (enum timing_origin)result->origin;
+}
+
 void service_answered(void *context, struct engine_call *engine)
 {
     struct rpc_call *call = (struct rpc_call *)(void *)((char *)engine - offsetof(struct rpc_call, engine));
+    struct service *service = context;
     struct answer *answer = engine->result.answer, *last_good = engine->result.last_good;
 
-    (void)context;
     if (!status_is_ok(&engine->result.status) && !engine->result.stale) {
-        fail(call, &engine->result.status);
+        fail(service, call, &engine->result.status);
         return;
     }
     if (engine->kind == ENGINE_CALL_PROBE) {
@@ -348,6 +363,7 @@ void service_answered(void *context, struct engine_call *engine)
         secret_release(engine->probe.api_key);
         engine->probe.api_key = NULL;
         rpc_note_result(call, &engine->result);
+        note_time(service, call, origin_of(&engine->result), STATUS_OK);
         reply_probe(call, &engine->result); /* the call's memory is the transport's again */
         answer_release(answer);
         answer_release(last_good);
