@@ -398,19 +398,13 @@ static void flag_table_fini(struct flag_table *table)
 static void name_argument(const struct config_row *row, char name_out[NAME_SIZE])
 {
     static const char *const names[] = {
-        [CONFIG_YES_NO] = "yes|no",
-        [CONFIG_CPU] = "auto|any|CPU",
-        [CONFIG_VARIABLE] = "NAME",
-        [CONFIG_USER] = "USER",
-        [CONFIG_COMMAND] = "COMMAND",
-        [CONFIG_URLS] = "URL",
-        [CONFIG_PATHS] = "PATH",
-        [CONFIG_VARIABLES] = "NAME",
-        [CONFIG_PORTS] = "PORT",
-        [CONFIG_UIDS] = "USER",
-        [CONFIG_FILE] = "FILE",
-        [CONFIG_ROLE_PATHS] = "ROLE=PATH",
-        [CONFIG_ROLE_USERS] = "ROLE=USER",
+        [CONFIG_YES_NO] = "yes|no",        [CONFIG_CPU] = "auto|any|CPU",
+        [CONFIG_VARIABLE] = "NAME",        [CONFIG_USER] = "USER",
+        [CONFIG_COMMAND] = "COMMAND",      [CONFIG_URLS] = "URL",
+        [CONFIG_PATHS] = "PATH",           [CONFIG_VARIABLES] = "NAME",
+        [CONFIG_PORTS] = "PORT",           [CONFIG_UIDS] = "USER",
+        [CONFIG_LOOPBACKS] = "ADDRESS",    [CONFIG_FILE] = "FILE",
+        [CONFIG_ROLE_PATHS] = "ROLE=PATH", [CONFIG_ROLE_USERS] = "ROLE=USER",
     };
     size_t size = 0;
 

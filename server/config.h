@@ -35,6 +35,7 @@ enum config_nng_cpu { CONFIG_NNG_CPU_ANY = -1, CONFIG_NNG_CPU_AUTO = -2 }; /* el
 struct config {
     struct {
         struct config_words listen, publish;
+        struct config_words http;
         char *user; /* "": none */
         struct config_words homes_root;
         struct config_uids allow_uids, admin_uids;

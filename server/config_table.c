@@ -26,6 +26,8 @@ static const char *const formats[] = {[LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JS
 static const struct config_row rows[] = {
     ROW(CONFIG_URLS, server, listen, "rpc.sock", .meaning = "where calls are answered"),
     ROW(CONFIG_URLS, server, publish, "events.sock", .meaning = "where events are published"),
+    ROW(CONFIG_LOOPBACKS, server, http, "",
+        .meaning = "where metrics and a page are shown: loopback address:port or a socket's path; none: nowhere"),
     ROW(CONFIG_USER, server, user, "",
         .meaning = "run by root: the uid taken once the sockets are open (the custodian keeps root)"),
     ROW(CONFIG_PATHS, server, homes_root, "", .meaning = "only homes below one of these are served; none: anywhere"),

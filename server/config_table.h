@@ -24,6 +24,7 @@ enum config_type {
     CONFIG_COMMAND,  /* struct config_words: one command; given again, it replaces */
     CONFIG_URLS,     /* struct config_words, as all below but the uids; given again, they append */
     CONFIG_PATHS,
+    CONFIG_LOOPBACKS, /* as server/base/loopback.h reads them */
     CONFIG_VARIABLES,
     CONFIG_PORTS,
     CONFIG_ROLE_PATHS, /* words ROLE=PATH, as below ROLE=USER */

@@ -3,6 +3,7 @@
 
 #include "proto/limits.h"
 #include "proto/utf8.h"
+#include "server/base/loopback.h"
 #include "server/base/text.h"
 #include "server/base/tls_url.h"
 
@@ -243,6 +244,15 @@ static struct status check_role_user(const struct config_row *row, const char *t
                         : value_refuse(text, "is not ROLE=USER, ROLE of [a-z0-9_-]");
 }
 
+static struct status check_loopback(const struct config_row *row, const char *text)
+{
+    struct loopback loopback;
+    const char *fault = loopback_parse(text, &loopback);
+
+    (void)row;
+    return fault == NULL ? status_ok() : value_refuse(text, fault);
+}
+
 static struct status check_port(const struct config_row *row, const char *text)
 {
     uint64_t number;
@@ -312,9 +322,10 @@ static value_setter *const setters[] = {
 };
 
 static word_checker *const checkers[] = {
-    [CONFIG_COMMAND] = check_nothing,      [CONFIG_URLS] = check_url,   [CONFIG_PATHS] = check_path,
-    [CONFIG_VARIABLES] = check_variable,   [CONFIG_PORTS] = check_port, [CONFIG_ROLE_PATHS] = check_role_path,
-    [CONFIG_ROLE_USERS] = check_role_user,
+    [CONFIG_COMMAND] = check_nothing,      [CONFIG_URLS] = check_url,
+    [CONFIG_PATHS] = check_path,           [CONFIG_LOOPBACKS] = check_loopback,
+    [CONFIG_VARIABLES] = check_variable,   [CONFIG_PORTS] = check_port,
+    [CONFIG_ROLE_PATHS] = check_role_path, [CONFIG_ROLE_USERS] = check_role_user,
 };
 
 bool config_type_is_list(enum config_type type)

@@ -7,6 +7,7 @@
 #include "server/edge/edge.h"
 #include "server/edge/nng_start.h"
 #include "server/edge/socket_path.h"
+#include "server/http/http.h"
 #include "server/keeper.h"
 #include "server/manager.h"
 #include "server/roles.h"
@@ -57,8 +58,9 @@ struct daemon {
     struct service *service;
     struct shell *shell;
     struct edge *edge;
-    bool stopped; /* shell_stop was called */
-    bool emptied; /* and said that nothing is left */
+    struct http *http; /* NULL: server.http is off */
+    bool stopped;      /* shell_stop was called */
+    bool emptied;      /* and said that nothing is left */
 };
 
 /* ---- settings, as each room wants them ---- */
@@ -263,6 +265,22 @@ static struct status create_edge(struct daemon *daemon)
     return edge_create(&settings, daemon->service, daemon->homes, &daemon->edge);
 }
 
+static struct status create_http(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    struct http_settings settings = {
+        .addresses = (const char *const *)config->server.http.words,
+        .address_count = config->server.http.count,
+        .socket_mode = config->server.admin_uids.count > 0 ? 0666 : 0600,
+        .tcp_trust = config->server.tcp_trust,
+        .wait_ns_max = HTTP_WAIT_NS_MAX,
+    };
+
+    if (settings.address_count == 0)
+        return status_ok();
+    return http_create(&settings, daemon->service, daemon->shell, daemon->homes, &daemon->http);
+}
+
 static struct status create_homes(struct daemon *daemon)
 {
     struct homes_settings settings = homes_settings(daemon);
@@ -278,6 +296,29 @@ static struct status create_service(struct daemon *daemon)
 
     secret_random(&settings.fingerprint_key, sizeof settings.fingerprint_key);
     return service_create(&settings, &daemon->service);
+}
+
+/* The `index`-th address of server.http as a socket's URL; false: it is none. */
+static bool http_socket_url(const struct daemon *daemon, size_t index,
+                            char url[sizeof "ipc://" + LIMIT_SOCKET_PATH_SIZE_MAX])
+{
+    const char *address = daemon->config.server.http.words[index];
+
+    snprintf(url, sizeof "ipc://" + LIMIT_SOCKET_PATH_SIZE_MAX, "ipc://%s", address);
+    return address[0] == '/';
+}
+
+/* The unix sockets that the page is shown on. */
+static struct status claim_http_sockets(struct daemon *daemon)
+{
+    struct status status = status_ok();
+    char url[sizeof "ipc://" + LIMIT_SOCKET_PATH_SIZE_MAX];
+
+    for (size_t i = 0; status_is_ok(&status) && i < daemon->config.server.http.count; i++) {
+        if (http_socket_url(daemon, i, url))
+            status = socket_path_claim(daemon->claims, url, serves_others(&daemon->config));
+    }
+    return status;
 }
 
 /* events.<uid>.sock beside the `index`-th socket that events are published on. */
@@ -305,7 +346,7 @@ static struct status claim_sockets(struct daemon *daemon)
     }
     for (size_t i = 0; status_is_ok(&status) && i < daemon->config.server.publish.count; i++)
         status = claim_news_sockets(daemon, i);
-    return status;
+    return status_is_ok(&status) ? claim_http_sockets(daemon) : status;
 }
 
 /* With server.user, this is the daemon's process from here on, or (keeper_socket -1) the keeper's, after it. */
@@ -333,6 +374,8 @@ static struct status start(struct daemon *daemon)
         service_attach(daemon->service, daemon->shell, daemon->homes);
         status = create_edge(daemon);
     }
+    if (status_is_ok(&status))
+        status = create_http(daemon);
     if (status_is_ok(&status) && daemon->gives_up_root)
         status = keeper_give_up_root(&daemon->user);
     return status;
@@ -353,6 +396,9 @@ static void say_ready(const struct daemon *daemon)
         log_write(LOG_INFO, "listening", LOG_FIELDS(log_text("url", daemon->config.server.listen.words[i])));
     for (size_t i = 0; i < daemon->config.server.publish.count; i++)
         log_write(LOG_INFO, "publishing", LOG_FIELDS(log_text("url", daemon->config.server.publish.words[i])));
+    for (size_t i = 0; i < daemon->config.server.http.count; i++)
+        log_write(LOG_INFO, "showing metrics and a page",
+                  LOG_FIELDS(log_text("address", daemon->config.server.http.words[i])));
     log_write(
         LOG_INFO, "ready",
         LOG_FIELDS(log_text("version", PROBED_VERSION), log_number("pid", getpid()), log_text("nng", nng_version())));
@@ -598,6 +644,7 @@ static void drain(struct daemon *daemon)
 static void stop(struct daemon *daemon)
 {
     stop_shell(daemon);
+    http_destroy(daemon->http);
     edge_close(daemon->edge);
     if (daemon->shell != NULL && !daemon->emptied) {
         log_write(LOG_WARN, "a worker or a file system hangs: ending without it", LOG_NO_FIELDS);
@@ -638,6 +685,10 @@ static void remove_sockets(const struct daemon *daemon)
                                 url))
                 remove_socket(url);
         }
+    }
+    for (size_t i = 0; i < daemon->config.server.http.count; i++) {
+        if (daemon->config.server.http.words[i][0] == '/')
+            unlink(daemon->config.server.http.words[i]);
     }
     socket_claims_destroy(daemon->claims);
 }

@@ -24,6 +24,7 @@ struct promise {
 static const struct promise promises[] = {
     {"server", "listen", "ipc:///run/probed/rpc.sock", 0, 0, false},
     {"server", "publish", "ipc:///run/probed/events.sock", 0, 0, false},
+    {"server", "http", "", 0, 0, false},
     {"server", "user", "", 0, 0, true},
     {"server", "homes_root", "", 0, 0, false},
     {"server", "allow_uids", "", 0, 0, false},
@@ -555,6 +556,45 @@ START_TEST(what_is_said_of_a_role_names_it)
     config_fini(&config);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         expect_refusal_with(bad[i].part, bad[i].flag, bad[i].value);
+}
+END_TEST
+
+START_TEST(the_page_is_for_this_machine_alone)
+{
+    static const char forms[] = "127.0.0.1:PORT, localhost:PORT, [::1]:PORT, or the absolute path of a socket";
+    static const struct {
+        const char *address, *reason;
+        bool forms;
+    } bad[] = {
+        {"0.0.0.0:9180", "is refused, since it is for this machine alone: ", true},
+        {"192.0.2.1:9180", "is refused, since it is for this machine alone: ", true},
+        {"[::]:9180", "is refused, since it is for this machine alone: ", true},
+        {"127.0.0.1.example:9180", "is refused, since it is for this machine alone: ", true},
+        {"http.sock", "is refused, since it is for this machine alone: ", true},
+        {"9180", "does not name a loopback address: ", true},
+        {":9180", "does not name a loopback address: ", true},
+        {"http://127.0.0.1:9180", "is a URL; what is wanted has no scheme: ", true},
+        {"ipc:///run/http.sock", "is a URL; what is wanted has no scheme: ", true},
+        {"127.0.0.1", "needs a port from 1 to 65535", false},
+        {"localhost:0", "needs a port from 1 to 65535", false},
+        {"[::1]:65536", "needs a port from 1 to 65535", false},
+        {"127.0.0.1:80x", "needs a port from 1 to 65535", false},
+        {"127.0.0.1:000080", "needs a port from 1 to 65535", false},
+        {"/run/probed/", "is a directory's path: name the socket in it", false},
+    };
+    struct config config;
+
+    load_well(&config, "--server-http", "127.0.0.1:9180 localhost:1", "--server-http", "[::1]:65535", "--server-http",
+              "/run/probed/http.sock", NULL);
+    expect_words(&config.server.http, "127.0.0.1:9180", "localhost:1", "[::1]:65535", "/run/probed/http.sock", NULL);
+    config_fini(&config);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char message[STATUS_MESSAGE_SIZE];
+
+        snprintf(message, sizeof message, "--server-http: %s %s%s", bad[i].address, bad[i].reason,
+                 bad[i].forms ? forms : "");
+        expect_refusal(message, "--server-http", bad[i].address, NULL);
+    }
 }
 END_TEST
 
@@ -1108,6 +1148,7 @@ int main(void)
     tcase_add_test(values, sockets_are_ipc_or_loopback_tcp);
     tcase_add_test(values, a_tls_listener_says_whom_it_is_for);
     tcase_add_test(values, what_is_said_of_a_role_names_it);
+    tcase_add_test(values, the_page_is_for_this_machine_alone);
     tcase_add_test(values, a_socket_path_has_at_most_107_bytes);
     tcase_add_test(values, listening_and_publishing_need_addresses_of_their_own);
     tcase_add_test(values, the_default_sockets_are_the_users_own);
