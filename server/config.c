@@ -547,8 +547,9 @@ static error_t on_flag(int key, char *argument, struct argp_state *state)
 static struct status parse_flags(struct loader *loader, int argc, char **argv)
 {
     static const char doc[] =
-        "The settings of probed.  A flag beats the environment, that beats the file, that beats "
-        "the default.\v--pool-workers-max 8 on the command line, PROBED_POOL_WORKERS_MAX=8 in the "
+        "probed tells how much of AI accounts is used up, asked once for everyone who wants to know; probed-custodian, "
+        "which it starts, keeps its workers.  These are the settings of both: a flag beats the environment, that beats "
+        "the file, that beats the default.\v--pool-workers-max 8 on the command line, PROBED_POOL_WORKERS_MAX=8 in the "
         "environment, and \"workers_max = 8\" below \"[pool]\" in the file say the same.  A list "
         "is words, split and quoted as in a shell; given again in one place it grows, given in "
         "a stronger place it replaces.";

@@ -94,7 +94,7 @@ static const struct config_row rows[] = {
     ROW(CONFIG_NUMBER, probe, cache_entries, "4096", .min = 1, .max = 16777216, .live = true,
         .meaning = "answers kept, least recently used go first"),
     ROW(CONFIG_NUMBER, probe, cache_bytes, "67108864", .min = 65536, .max = BYTES_MAX, .unit = "bytes", .live = true,
-        .meaning = "the same in bytes"),
+        .meaning = "the same answers, in bytes"),
     ROW(CONFIG_NUMBER, probe, failure_ttl_ms, "1000", .min = 0, .max = 60000, .unit = "ms", .live = true,
         .meaning = "how long a failure is remembered for its key"),
     ROW(CONFIG_NUMBER, probe, keep_good_ms, "86400000", .min = 0, .max = MS_MAX, .unit = "ms", .live = true,

@@ -43,7 +43,8 @@ static const struct argp call_argp = {
     .doc =
         "Calls any method: the packed request is read from standard input, the packed response is written to standard "
         "output.\vFor example:\n"
-        "  printf 'home: \"/home/me/.hermes\"' | protoc --encode=probed.v1.SyncRequest probed/v1/probe.proto |\n"
+        "  printf 'home: \"/home/me/.hermes\"' |\n"
+        "  protoc --encode=probed.v1.SyncRequest probed/v1/probe.proto |\n"
         "  probectl call /probed.v1.ProbeService/Sync |\n"
         "  protoc --decode=probed.v1.SyncResponse probed/v1/probe.proto",
     .children = command_children,
