@@ -237,8 +237,8 @@ static void judge_counts(const struct model *model)
 /* Whoever waits beside an idle worker waits for a fresh one, and one is coming. */
 static bool only_fresh_will_do(const struct model *model, const struct model_home *home)
 {
-    if (home->worker_counts[WORKER_STARTING] + model->worker_counts[WORKER_ENDING] == 0)
-        return false;
+    if (home->worker_counts[WORKER_STARTING] + model->worker_counts[WORKER_ENDING] == 0 && !model->plan->lazy_drains)
+        return false; /* where orders come late, one that makes room may be out of sight */
     LIST_EACH (node, &home->ahead)
         if (LIST_OWNER(node, struct model_flight, waiting)->freshness == FRESHNESS_NO_MATTER)
             return false;
