@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/custody/custodian/cgroup.h"
 #include "server/custody/offspring.h"
 #include "server/homes/far_walk.h"
 
@@ -176,6 +177,7 @@ struct status keeper_part(const struct homes_settings *homes, struct manager *ma
 
     if (!status_is_ok(&status))
         return status;
+    cgroups_step_down();
     keeper.daemon_pid = fork();
     if (keeper.daemon_pid < 0)
         return failed("fork");

@@ -115,14 +115,31 @@ static int find_delegated(void)
 
 /* ---- preparing it ---- */
 
+/* Where daemon, custodian and keeper are; -1: it cannot be made. */
+static int open_daemons(int delegated_fd)
+{
+    if (mkdirat(delegated_fd, daemon_name, 0755) < 0 && errno != EEXIST)
+        return -1;
+    return openat(delegated_fd, daemon_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void cgroups_step_down(void)
+{
+    int delegated_fd = find_delegated(), fd = delegated_fd < 0 ? -1 : open_daemons(delegated_fd);
+
+    if (fd >= 0) {
+        write_number_at(fd, "cgroup.procs", getpid());
+        close(fd);
+    }
+    if (delegated_fd >= 0)
+        close(delegated_fd);
+}
+
 /* Whether the workers' can be bounded.  Where others are in the cgroup, too, it cannot hand the controller on. */
 static bool bound(const struct cgroups *cgroups)
 {
-    int fd;
+    int fd = open_daemons(cgroups->fd);
 
-    if (mkdirat(cgroups->fd, daemon_name, 0755) < 0 && errno != EEXIST)
-        return false;
-    fd = openat(cgroups->fd, daemon_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
     write_number_at(fd, "cgroup.procs", cgroups->daemon_pid);

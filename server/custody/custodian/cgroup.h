@@ -4,13 +4,13 @@
  * Delegated is a cgroup (version 2) that systemd has marked so (Delegate=yes: the attribute trusted.delegate or
  * user.delegate); in any other we touch nothing.  In it:
  *
- *     daemon                     the daemon and its custodian, moved there, since a cgroup that hands controllers on
- *                                may hold no process itself
+ *     daemon                     the daemon, its custodian and its keeper, moved there, since a cgroup that hands
+ *                                controllers on may hold no process itself
  *     worker-<daemon>-<worker>   one for each worker, gone with it
  *
  * Without the pids controller there is no bound, but cgroup.kill works.
  *
- * Threads: the custodian's one. */
+ * Threads: the custodian's one; cgroups_step_down: the keeper's. */
 #ifndef SERVER_CUSTODY_CUSTODIAN_CGROUP_H
 #define SERVER_CUSTODY_CUSTODIAN_CGROUP_H
 
@@ -34,6 +34,9 @@ struct cgroups {
 /* Finds the one we are in, if it is delegated, and prepares it; kills what an earlier custodian of this daemon left. */
 void cgroups_open(struct cgroups *cgroups, pid_t daemon_pid);
 void cgroups_close(struct cgroups *cgroups);
+
+/* For the keeper, before it parts from the daemon: goes where the others will be moved to. */
+void cgroups_step_down(void);
 
 /* Makes a worker's; an open directory to start it in, -1: it is to do without. */
 MUST_USE int cgroups_make(struct cgroups *cgroups, uint64_t worker_id);
