@@ -149,7 +149,7 @@ static struct epitaph take_epitaph_held(struct ward *ward)
 {
     struct epitaph epitaph = {.home = ward->home, .pid = ward->pid, .launched_ns = ward->launched_ns};
 
-    epitaph.asked = ward->killed ? "killed" : ward->ended ? "to finish" : "";
+    epitaph.asked = ward->killed ? "killed" : ward->ended && !ward->hung_up ? "to finish" : "";
     ward->home = NULL;
     return epitaph;
 }
@@ -942,6 +942,14 @@ void custody_kill(struct custody *custody, uint64_t worker_id)
     wake(custody);
 }
 
+/* Whether its end of the answers is closed: whoever ends it then does so because it ended. */
+static bool has_hung_up(const struct ward *ward)
+{
+    struct pollfd look = {.fd = ward->answer_fd};
+
+    return poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0;
+}
+
 void custody_end(struct custody *custody, uint64_t worker_id)
 {
     struct ward *ward;
@@ -952,6 +960,7 @@ void custody_end(struct custody *custody, uint64_t worker_id)
         forget_held(custody, ward);
     } else if (ward != NULL) {
         unwatch_held(custody, ward);
+        ward->hung_up = has_hung_up(ward);
         ward_close_channel(ward);
         ward->ended = ward->end_wanted = true;
         enqueue_held(custody, ward);

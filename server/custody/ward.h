@@ -43,6 +43,7 @@ struct ward {
     bool kill_wanted, end_wanted;          /* orders not yet sent */
     bool ended;                            /* custody_end was called */
     bool killed;                           /* custody_kill was */
+    bool hung_up;                          /* before custody_end was called: it had closed its answers, or ended */
     uint64_t launched_ns;
     bool watched;                /* answer_fd is in the epoll set */
     uint64_t watch_turn;         /* what custody_watch was told last */
