@@ -141,7 +141,7 @@ struct entry {
     size_t field_count;
 };
 
-/* The journal keeps time, level and program by itself. */
+/* The journal keeps time, level, program and event by themselves, and shows a line to a person. */
 static void compose(struct line *line, const struct entry *entry, bool whole)
 {
     bool json = atomic_load(&log_format) == LOG_FORMAT_JSON;
@@ -154,7 +154,10 @@ static void compose(struct line *line, const struct entry *entry, bool whole)
         put_pair(line, json, "level", level_names[entry->level], 0);
         put_pair(line, json, "program", atomic_load(&log_program), 0);
     }
-    put_pair(line, json, "event", entry->event, 0);
+    if (whole || json)
+        put_pair(line, json, "event", entry->event, 0);
+    else
+        put_string(line, entry->event);
     for (size_t i = 0; i < entry->field_count; i++)
         put_pair(line, json, entry->fields[i].key, entry->fields[i].text, entry->fields[i].number);
     if (json)

@@ -324,8 +324,19 @@ START_TEST(the_journal_gets_fields)
     hear_entry(entry);
     ck_assert_str_eq(entry, "PRIORITY=4\nSYSLOG_IDENTIFIER=probed\nPROBED_EVENT=lease failed\nPROBED_WORKER=7\n"
                             "PROBED_SERVER_CALLS_MAX=it died\n"
-                            "MESSAGE=event=\"lease failed\" worker=7 server.calls_max=\"it died\"\n");
+                            "MESSAGE=lease failed worker=7 server.calls_max=\"it died\"\n");
     ck_assert_str_eq(said(), "");
+}
+END_TEST
+
+START_TEST(as_json_the_message_has_it_all)
+{
+    char entry[2 * LINE_SIZE_MAX];
+
+    log_setup("probed", LOG_INFO, LOG_FORMAT_JSON);
+    log_write(LOG_INFO, "seen", LOG_FIELDS(log_number("n", 1)));
+    hear_entry(entry);
+    ck_assert_ptr_nonnull(strstr(entry, "\nMESSAGE={\"event\":\"seen\",\"n\":1}\n"));
 }
 END_TEST
 
@@ -343,7 +354,7 @@ START_TEST(a_value_of_several_lines_cannot_make_up_a_field)
     memcpy(&size, at, sizeof size);
     ck_assert_uint_eq(le64toh(size), sizeof text - 1);
     ck_assert_mem_eq(at + sizeof size, text, sizeof text - 1);
-    ck_assert_str_eq(at + sizeof size + sizeof text - 1, "\nMESSAGE=event=seen text=\"a\\u000aPRIORITY=0\"\n");
+    ck_assert_str_eq(at + sizeof size + sizeof text - 1, "\nMESSAGE=seen text=\"a\\u000aPRIORITY=0\"\n");
 }
 END_TEST
 
@@ -356,7 +367,7 @@ START_TEST(a_field_too_long_for_an_entry_is_left_out_whole)
     log_write(LOG_INFO, "long", LOG_FIELDS(log_text("text", text), log_number("behind", 1)));
     hear_entry(entry);
     ck_assert_ptr_null(strstr(entry, "PROBED_TEXT"));
-    ck_assert_ptr_nonnull(strstr(entry, "\nPROBED_BEHIND=1\nMESSAGE=event=long text=xxx"));
+    ck_assert_ptr_nonnull(strstr(entry, "\nPROBED_BEHIND=1\nMESSAGE=long text=xxx"));
 }
 END_TEST
 
@@ -364,7 +375,7 @@ START_TEST(without_a_journal_the_line_has_its_priority)
 {
     remove_the_journal();
     log_write(LOG_ERROR, "alone", LOG_NO_FIELDS);
-    ck_assert_str_eq(said(), "<3>event=alone\n");
+    ck_assert_str_eq(said(), "<3>alone\n");
 }
 END_TEST
 
@@ -408,6 +419,7 @@ int main(void)
     tcase = tcase_create("journal");
     tcase_add_checked_fixture(tcase, stand_in_for_the_journal, remove_the_journal);
     tcase_add_test(tcase, the_journal_gets_fields);
+    tcase_add_test(tcase, as_json_the_message_has_it_all);
     tcase_add_test(tcase, a_value_of_several_lines_cannot_make_up_a_field);
     tcase_add_test(tcase, a_field_too_long_for_an_entry_is_left_out_whole);
     tcase_add_test(tcase, without_a_journal_the_line_has_its_priority);
