@@ -44,6 +44,7 @@ struct daemon {
     char **argv;
     struct manager manager;
     char told[STATUS_MESSAGE_SIZE]; /* the service manager, last: its STATUS= */
+    uint64_t alive_ns;              /* when we last found ourselves alive */
     bool hangs;                     /* and said so */
     uint64_t tick_due_ns;
     struct socket_claims *claims;
@@ -444,13 +445,19 @@ static void tell_manager(struct daemon *daemon, enum manager_notice_kind kind, u
 static bool is_alive(struct daemon *daemon)
 {
     struct edge_counts counts;
+    uint64_t now_ns;
     bool alive;
 
     edge_look(daemon->edge, &counts);
     alive = shell_is_alive(daemon->shell);
-    if (!alive && !daemon->hangs)
+    now_ns = clock_now_ns();
+    if (alive) {
+        daemon->alive_ns = now_ns;
+        daemon->hangs = false;
+    } else if (!daemon->hangs && now_ns - daemon->alive_ns > daemon->manager.watchdog_ns / 2) { /* not merely busy */
         log_write(LOG_ERROR, "the timer hangs: the watchdog is not fed", LOG_NO_FIELDS);
-    daemon->hangs = !alive;
+        daemon->hangs = true;
+    }
     return alive;
 }
 
