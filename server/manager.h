@@ -1,11 +1,11 @@
 /* What the service manager is told of the daemon's state: systemd's sd_notify(3), spoken by hand.
  *
- * A notice is one datagram of a few lines to the socket that NOTIFY_SOCKET names; systemd promises that protocol to stay
- * as it is.  libsystemd would say the same, and bring liblzma, liblz4, libzstd and libgcrypt into the process that
+ * A notice is one datagram of a few lines to the socket that NOTIFY_SOCKET names; systemd promises that protocol to
+ * stay as it is.  libsystemd would say the same, and bring liblzma, liblz4, libzstd and libgcrypt into the process that
  * handles keys.  Without NOTIFY_SOCKET nobody listens, and everything here does nothing.
  *
  * A service manager believes its main process alone (NotifyAccess=main), and with server.user that is the keeper.  Then
- * the daemon hands its notices to the keeper, as a kind and a number and a text of one line, never as lines of their own:
+ * the daemon hands its notices to the keeper, as a kind, a number and a text of one line, never as lines of their own:
  * whoever got hold of the daemon can lie about its state, not speak with the keeper's rights.
  *
  * Threads: main's.  A notice waits two seconds at most for a service manager that does not read. */
@@ -39,8 +39,8 @@ enum manager_notice_kind {
     MANAGER_NOTICE_KIND_COUNT
 };
 
-/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and takes them out of the environment: no child is to speak in our
- * name.  By the process that the service manager started, before it parts and before any thread. */
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and takes them out of the environment: no child is to speak in
+ * our name.  By the process that the service manager started, before it parts and before any thread. */
 void manager_init(struct manager *manager_out);
 void manager_fini(struct manager *manager);
 
