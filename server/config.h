@@ -105,8 +105,8 @@ struct config_change {
 };
 typedef void config_changed(void *context, const struct config_change *change);
 
-/* Tells what `after` has otherwise than `before`, in the order of the table; what it tells is lent during each call.  How
- * many they are. */
+/* Tells what `after` has otherwise than `before`, in the order of the table; what it tells is lent during each call.
+ * How many they are. */
 size_t config_compare(const struct config *before, const struct config *after, config_changed *changed, void *context);
 
 /* Exchanges with `fresh` what a running daemon can change; the rest stays what it was started with. */

@@ -5,9 +5,9 @@
  *            └─ custodian (root) ── workers, each with the uid of its home's owner
  *
  * What the daemon can do no more, the keeper does: looking at a path with the rights of root or of a peer
- * (server/homes/far_walk.h), telling the service manager how the daemon is (manager.h), killing what is left when the end
- * has come, removing the sockets.  It takes no command, no file's content and nothing to write: whoever got hold of the
- * daemon can learn by it which directories exist, and lie about the daemon's state, no more.
+ * (server/homes/far_walk.h), telling the service manager how the daemon is (manager.h), killing what is left when the
+ * end has come, removing the sockets.  It takes no command, no file's content and nothing to write: whoever got hold of
+ * the daemon can learn by it which directories exist, and lie about the daemon's state, no more.
  *
  * A custodian that dies takes the daemon with it: only root could start another, and the service manager does.
  *

@@ -1,11 +1,11 @@
 /* One line an event on standard error: logfmt or JSON, one write(2) a line, so that lines of several threads and
  * processes do not mix.  A secret never comes here; `log_text` escapes what it is given.
  *
- * Where standard error is the journal's (systemd.exec(5), JOURNAL_STREAM) an event goes to the journal's own socket, each
- * field a field there: PRIORITY, SYSLOG_IDENTIFIER, PROBED_EVENT, PROBED_WORKER, …, and the line as MESSAGE.
+ * Where standard error is the journal's (systemd.exec(5), JOURNAL_STREAM) an event goes to the journal's own socket,
+ * each field a field there: PRIORITY, SYSLOG_IDENTIFIER, PROBED_EVENT, PROBED_WORKER, …, and the line as MESSAGE.
  *
- * Errors, warnings and infos are limited: of one event LOG_LINES_PER_SECOND_MAX a second are shown, and how many were not
- * is said when that second is over.  Debug and trace are for whoever asked for all of it.
+ * Errors, warnings and infos are limited: of one event LOG_LINES_PER_SECOND_MAX a second are shown, and how many were
+ * not is said when that second is over.  Debug and trace are for whoever asked for all of it.
  *
  * Threads: any, once log_setup was called; it may be called again at any time. */
 #ifndef SERVER_BASE_LOG_H

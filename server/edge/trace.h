@@ -1,4 +1,5 @@
-/* Whose trace a call belongs to: the ids out of a traceparent (W3C Trace Context, section 3.2), for the call's log line.
+/* Whose trace a call belongs to: the ids out of a traceparent (W3C Trace Context, section 3.2), for the call's line in
+ * the log.
  *
  * What is no traceparent by the letter is none: nothing is guessed.  Threads: any. */
 #ifndef SERVER_EDGE_TRACE_H
