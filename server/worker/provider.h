@@ -21,7 +21,7 @@
 enum {
     PROVIDER_VARIABLE_COUNT_MAX = 4,
     PROVIDER_SIGN_IN_COUNT_MAX = 4,
-    PROVIDER_NAME_COUNT_MAX = PROVIDER_VARIABLE_COUNT_MAX + 3 + PROVIDER_SIGN_IN_COUNT_MAX,
+    PROVIDER_NAME_COUNT_MAX = PROVIDER_VARIABLE_COUNT_MAX + 4 + PROVIDER_SIGN_IN_COUNT_MAX,
     PROVIDER_HEADER_COUNT_MAX = 4,
     PROVIDER_BODY_COUNT_MAX = 4
 };
@@ -64,6 +64,7 @@ struct provider {
     enum credential_kind kind;                              /* of a key from the request, a variable or the pool */
     const char *variables[PROVIDER_VARIABLE_COUNT_MAX + 1]; /* first wins; NULL at the end */
     const char *useless_variable;                           /* holds a kind without an endpoint; NULL: none does */
+    const char *told_variable;                              /* others are told to read it (proto/README.md 5); NULL */
     const char *pool_token;                                 /* the only member of a pool entry that counts; NULL: 3.1 */
     struct sign_in sign_ins[PROVIDER_SIGN_IN_COUNT_MAX];    /* `token` NULL at the end */
     unsigned expiry_margin_s;                               /* a sign-in that ends so soon has ended */
@@ -113,7 +114,7 @@ const char *provider_id(const char *name);
 /* NULL: a provider without a usage endpoint, or none at all. */
 const struct provider *provider_find(const char *id);
 
-/* The variables that the row reads, for whatever end, first those that hold its key; how many there are. */
+/* The variables that the row names, for whatever end, first those that hold its key; how many there are. */
 size_t provider_names(const struct provider *provider, const char *names[PROVIDER_NAME_COUNT_MAX]);
 
 /* The rows, by id, NULL at the end: providers/table.c. */

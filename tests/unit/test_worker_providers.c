@@ -58,7 +58,7 @@ START_TEST(a_vendor_may_go_by_another_name)
 }
 END_TEST
 
-START_TEST(a_row_tells_every_variable_that_it_reads)
+START_TEST(a_row_tells_every_variable_that_it_names)
 {
     const char *names[PROVIDER_NAME_COUNT_MAX];
 
@@ -68,6 +68,8 @@ START_TEST(a_row_tells_every_variable_that_it_reads)
     ck_assert_uint_eq(provider_names(provider_find("xai"), names), 3);
     ck_assert_str_eq(names[1], "XAI_API_KEY");
     ck_assert_str_eq(names[2], "XAI_TEAM_ID");
+    ck_assert_uint_eq(provider_names(provider_find("openai-codex"), names), 3);
+    ck_assert_str_eq(names[0], "OPENAI_API_KEY"); /* others read it */
     ck_assert_uint_eq(provider_names(provider_find("litellm"), names), 2);
     ck_assert_str_eq(names[1], "LITELLM_BASE_URL");
 }
@@ -88,17 +90,16 @@ START_TEST(no_sign_in_can_be_led_astray)
 }
 END_TEST
 
-/* What the daemon tells other people's workers (`env_var`) is what this one looks at first. */
+/* What the daemon tells other people's workers (`env_var`) is what this one looks at first, or the row says so. */
 START_TEST(the_daemon_names_the_same_variable)
 {
     for (const struct provider *const *at = providers; *at != NULL; at++) {
         const char *named = provider_env_name((*at)->id);
+        const char *own = (*at)->told_variable != NULL ? (*at)->told_variable : (*at)->variables[0];
 
-        if (strcmp((*at)->id, "openai-codex") == 0) /* signs in; the name is the contract's */
-            continue;
-        ck_assert_msg((named == NULL) == ((*at)->variables[0] == NULL), "%s", (*at)->id);
+        ck_assert_msg((named == NULL) == (own == NULL), "%s", (*at)->id);
         if (named != NULL)
-            ck_assert_str_eq(named, (*at)->variables[0]);
+            ck_assert_str_eq(named, own);
     }
 }
 END_TEST
@@ -113,7 +114,7 @@ int main(void)
     tcase_add_test(tcase, every_row_says_all_that_is_needed);
     tcase_add_test(tcase, no_sign_in_can_be_led_astray);
     tcase_add_test(tcase, the_daemon_names_the_same_variable);
-    tcase_add_test(tcase, a_row_tells_every_variable_that_it_reads);
+    tcase_add_test(tcase, a_row_tells_every_variable_that_it_names);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
 }

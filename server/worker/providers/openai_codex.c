@@ -188,6 +188,7 @@ const struct provider provider_openai_codex = {
     .min_interval_s = 60,
     .timeout_ms = 15000,
     .kind = CREDENTIAL_SIGN_IN,
+    .told_variable = "OPENAI_API_KEY",
     .sign_ins = {{.file = "auth.json", .path = "providers.openai-codex.tokens", .token = "access_token"},
                  {.foreign = true,
                   .directory_variable = "CODEX_HOME",

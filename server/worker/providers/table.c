@@ -83,6 +83,7 @@ size_t provider_names(const struct provider *provider, const char *names[PROVIDE
     for (size_t i = 0; i < PROVIDER_VARIABLE_COUNT_MAX; i++)
         count = provider_add_name(names, count, provider->variables[i]);
     count = provider_add_name(names, count, provider->useless_variable);
+    count = provider_add_name(names, count, provider->told_variable);
     count = provider_add_name(names, count, provider->base_url_variable);
     count = provider_add_name(names, count, provider->part_variable);
     for (size_t i = 0; i < PROVIDER_SIGN_IN_COUNT_MAX; i++)
