@@ -114,7 +114,7 @@ END_TEST
 
 START_TEST(every_program_says_its_version_and_helps)
 {
-    static const char *const programs[] = {"probed", "probed-custodian", "probe-worker"};
+    static const char *const programs[] = {"probed", "probed-custodian", "probe-worker", "probed-reader"};
 
     for (size_t i = 0; i < ROW_COUNT(programs); i++) {
         const char *const version[] = {programs[i], "--version", NULL}, *const help[] = {programs[i], "--help", NULL};
