@@ -286,22 +286,24 @@ static const struct start_fault {
     {take_processes, give_processes_back, "fork: Resource temporarily unavailable"},
 };
 
-/* Two in a row, and the home pauses: whoever needs a start is told at once, with the cause and when to come again. */
+/* Two in a row, and the home pauses, twice as long each time: whoever needs a start is told at once, with the cause and
+ * when to come again.  On a slow machine the first pauses may be over too soon to be met. */
 static void expect_pauses(const struct home *other)
 {
-    struct call *call;
+    uint64_t retry_ms = 0;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; retry_ms == 0; i++) {
         char key[16];
+        struct call *call;
 
         snprintf(key, sizeof key, "pause-%zu", i);
-        expect_failure(probe_begin(caller, other->path, "openrouter", key, 0), STATUS_UNAVAILABLE, NULL);
+        call = probe_begin(caller, other->path, "openrouter", key, 0);
+        call_expect(call, STATUS_UNAVAILABLE, "cannot start the worker");
+        retry_ms = call->response->retry_after_ms;
+        ck_assert(i >= 2 || retry_ms == 0);
+        call_end(call);
     }
-    call = probe_begin(caller, other->path, "openrouter", "pausing", 0);
-    call_expect(call, STATUS_UNAVAILABLE, "cannot start the worker");
-    ck_assert_uint_ge(call->response->retry_after_ms, 1);
-    ck_assert_uint_le(call->response->retry_after_ms, 30000);
-    call_end(call);
+    ck_assert_uint_le(retry_ms, 30000);
     expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
 }
 
