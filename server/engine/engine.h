@@ -347,6 +347,9 @@ struct engine_view {
 };
 void engine_look(const struct engine *engine, struct engine_view *view_out);
 
+/* Whether somebody waits for a worker's place under workers_max while there are workers that have not come up yet. */
+bool engine_waits_for_starts(const struct engine *engine);
+
 struct engine_home_view {
     char home[LIMIT_HOME_SIZE_MAX + 1];
     uint64_t generation;

@@ -20,6 +20,14 @@ void engine_look(const struct engine *engine, struct engine_view *view_out)
     memcpy(view_out->counters, engine->counters, sizeof view_out->counters);
 }
 
+bool engine_waits_for_starts(const struct engine *engine)
+{
+    const struct pool *pool = &engine->pool;
+
+    return pool->wanted > 0 && pool->in_state_count[WORKER_STARTING] > 0 &&
+           pool->workers.count >= engine->settings.workers_max;
+}
+
 static void copy_path(char *out, const struct home *home)
 {
     memcpy(out, home->path, strlen(home->path) + 1);

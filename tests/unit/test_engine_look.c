@@ -163,6 +163,23 @@ START_TEST(homes_in_which_something_happens_are_shown_without_the_others)
 }
 END_TEST
 
+START_TEST(starts_are_waited_for_when_they_keep_others_from_theirs)
+{
+    struct engine_settings settings = driver_settings;
+    struct driver *driver;
+
+    settings.workers_max = 1;
+    driver = driver_create(&settings);
+    driver_ask(driver, (struct ask){.home = "/slow"});
+    ck_assert(!engine_waits_for_starts(driver->engine)); /* nobody else wants its place */
+    driver_ask(driver, (struct ask){.home = "/other"});
+    ck_assert(engine_waits_for_starts(driver->engine));
+    driver_up(driver, 1);
+    ck_assert(!engine_waits_for_starts(driver->engine)); /* it has come up: a lease is what is waited for */
+    driver_destroy(driver);
+}
+END_TEST
+
 START_TEST(every_counter_has_a_name_of_its_own)
 {
     for (int one = 0; one < ENGINE_COUNTER_COUNT; one++) {
@@ -185,6 +202,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_draining_worker_is_shown_with_the_lease_that_nobody_hears);
     tcase_add_test(tests, workers_are_shown_of_one_home_behind_an_id_as_many_as_fit);
     tcase_add_test(tests, homes_in_which_something_happens_are_shown_without_the_others);
+    tcase_add_test(tests, starts_are_waited_for_when_they_keep_others_from_theirs);
     tcase_add_test(tests, every_counter_has_a_name_of_its_own);
     suite_add_tcase(suite, tests);
     return suite;
