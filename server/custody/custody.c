@@ -72,6 +72,7 @@ struct custody {
     uint64_t term_grace_ms;
     int32_t custodian_pid;          /* 0: there is none at present */
     char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, as the last custodian that got ready said */
+    bool hurry_wanted;              /* not yet sent */
     bool stopping;                  /* custody_destroy was called */
     uint64_t asleep_until_ns;       /* when the thread wakes by itself, as it said last */
 
@@ -332,6 +333,20 @@ static void note_sent(struct custody *custody, struct ward *ward, enum order_kin
     lock_release(&custody->lock);
 }
 
+/* Where there is no room for it another will follow, as long as somebody waits. */
+static void send_hurry(struct custody *custody)
+{
+    bool wanted;
+
+    lock_acquire(&custody->lock);
+    wanted = custody->hurry_wanted;
+    custody->hurry_wanted = false;
+    lock_release(&custody->lock);
+    if (wanted && protocol_send_order(custody->link.socket, &(struct order){.kind = ORDER_HURRY}, NULL, 0) != 0)
+        log_write(LOG_DEBUG, "the custodian is not to be hurried: its socket is full",
+                  LOG_FIELDS(log_number("pid", custody->link.pid)));
+}
+
 static void send_orders(struct custody *custody, uint64_t now_ns)
 {
     struct order order;
@@ -340,6 +355,7 @@ static void send_orders(struct custody *custody, uint64_t now_ns)
     if (custody->state != CUSTODIAN_READY || now_ns < custody->resend_ns)
         return;
     custody->resend_ns = 0;
+    send_hurry(custody);
     while ((ward = pick_order(custody, &order)) != NULL) {
         int error = protocol_send_order(custody->link.socket, &order, ward->start_fds,
                                         order.kind == ORDER_START ? ORDER_DESCRIPTOR_COUNT : 0);
@@ -938,6 +954,14 @@ void custody_kill(struct custody *custody, uint64_t worker_id)
         ward->kill_wanted = ward->killed = true;
         enqueue_held(custody, ward);
     }
+    lock_release(&custody->lock);
+    wake(custody);
+}
+
+void custody_hurry(struct custody *custody)
+{
+    lock_acquire(&custody->lock);
+    custody->hurry_wanted = true;
     lock_release(&custody->lock);
     wake(custody);
 }

@@ -61,6 +61,9 @@ void custody_end(struct custody *custody, uint64_t worker_id);
 /* For workers that are ended from now on. */
 void custody_grace_changed(struct custody *custody, uint64_t term_grace_ms);
 
+/* Somebody waits for a place: a start that has slept through all of these for a while is given up. */
+void custody_hurry(struct custody *custody);
+
 /* The next byte or end of file on answer_fd is reported once, with this turn, if it is still unread in a moment: a
  * worker that is leased again at once is not watched, which would cost as much as its answer. */
 void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn);

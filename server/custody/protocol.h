@@ -19,12 +19,17 @@
 #include <stdint.h>
 
 enum {
-    PROTOCOL_VERSION = 2,
+    PROTOCOL_VERSION = 3,
     PROTOCOL_SOCKET_FD = 3,      /* where the custodian finds its end */
     PROTOCOL_SEAL_NAME_SIZE = 40 /* what a worker's seal is called, in a list */
 };
 
-enum order_kind { ORDER_START = 1, ORDER_KILL, ORDER_END };
+enum order_kind {
+    ORDER_START = 1,
+    ORDER_KILL,
+    ORDER_END,
+    ORDER_HURRY /* of no worker: starts that hang are given up now, somebody waits for their places */
+};
 
 /* What comes with ORDER_START, in this order: the home (O_PATH), the worker's standard input and standard output. */
 enum order_descriptor { ORDER_HOME, ORDER_REQUEST, ORDER_ANSWER, ORDER_DESCRIPTOR_COUNT };

@@ -397,3 +397,9 @@ struct status homes_pin(struct homes *homes, const char *canonical, uint32_t uid
         return status_ok();
     return submit(homes, canonical, uid, &(struct job){.pinned = pinned, .context = context, .ticket = ticket});
 }
+
+void homes_hurry(struct homes *homes)
+{
+    lock_assert_none();
+    resolvers_hurry(homes->resolvers);
+}

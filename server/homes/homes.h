@@ -106,4 +106,7 @@ typedef void homes_pinned(void *context, struct homes_ticket ticket, const struc
 MUST_USE struct status homes_pin(struct homes *homes, const char *canonical, uint32_t uid, homes_pinned *pinned,
                                  void *context, struct homes_ticket ticket);
 
+/* Somebody waits for a place that such a start holds: one that waits behind a look which hangs is told so. */
+void homes_hurry(struct homes *homes);
+
 #endif

@@ -140,6 +140,17 @@ static struct status refuse_impatient(uint32_t uid)
                        "another home of uid %u is looked at and does not answer: its file system hangs", (unsigned)uid);
 }
 
+static void give_up_held(struct resolvers *resolvers, struct resolver_job *job, struct list *hopeless_out)
+    REQUIRES(resolvers->lock)
+{
+    struct line *line = LIST_OWNER(job->node.list, struct line, jobs);
+
+    list_remove(&job->in_hurry);
+    list_move(hopeless_out, &job->node);
+    resolvers->job_count--;
+    settle_line_held(resolvers, line);
+}
+
 /* Takes those whose patience is at its end out of their lines. */
 static void take_hopeless_held(struct resolvers *resolvers, struct list *hopeless_out) REQUIRES(resolvers->lock)
 {
@@ -147,14 +158,10 @@ static void take_hopeless_held(struct resolvers *resolvers, struct list *hopeles
 
     while (resolvers->hurry.count > 0) {
         struct resolver_job *job = LIST_OWNER(resolvers->hurry.first, struct resolver_job, in_hurry);
-        struct line *line = LIST_OWNER(job->node.list, struct line, jobs);
 
         if (job->hopeless_ns > now_ns)
             break;
-        list_remove(&job->in_hurry);
-        list_move(hopeless_out, &job->node);
-        resolvers->job_count--;
-        settle_line_held(resolvers, line);
+        give_up_held(resolvers, job, hopeless_out);
     }
 }
 
@@ -167,6 +174,23 @@ static void tell_hopeless(struct list *hopeless)
         job->kind->tell(job, &status);
         job->kind->drop(job);
     }
+}
+
+void resolvers_hurry(struct resolvers *resolvers)
+{
+    struct list hopeless = {0};
+    uint64_t now_ns = clock_now_ns();
+
+    lock_acquire(&resolvers->lock);
+    LIST_EACH_SAFE (node, &resolvers->hurry) {
+        struct resolver_job *job = LIST_OWNER(node, struct resolver_job, in_hurry);
+        const struct line *line = LIST_OWNER(job->node.list, struct line, jobs);
+
+        if (line->busy && now_ns - line->busy_ns >= RESOLVER_HASTE_NS)
+            give_up_held(resolvers, job, &hopeless);
+    }
+    lock_release(&resolvers->lock);
+    tell_hopeless(&hopeless);
 }
 
 /* Waits for work, and tells those in a hurry in time. */

@@ -50,6 +50,9 @@ struct resolver_job {
     uint64_t hopeless_ns;      /* then its patience is at its end */
 };
 
+/* The same when somebody waits for what the job holds up. */
+#define RESOLVER_HASTE_NS (150 * NS_PER_MS)
+
 struct resolvers;
 
 /* Starts the first thread, so that there is always one to take a job; the others come when they are needed. */
@@ -58,6 +61,9 @@ MUST_USE struct status resolvers_create(struct resolvers **resolvers_out);
 /* Refuses new jobs, tells those that wait UNAVAILABLE, waits for those at work until `wait_ns` is over, tells what is
  * still at work UNAVAILABLE.  When it returns every job has been told. */
 void resolvers_destroy(struct resolvers *resolvers, uint64_t wait_ns);
+
+/* Impatient jobs that wait behind one which has taken longer than the haste are told so now. */
+void resolvers_hurry(struct resolvers *resolvers);
 
 /* Takes the job.  RESOURCE_EXHAUSTED or UNAVAILABLE (the end; or it is impatient, and its uid's job at work hangs): it
  * was not taken and nothing of it will be called. */

@@ -20,6 +20,7 @@
 
 /* How much longer than the grace shell_stop waits for the last worker. */
 #define STOP_MARGIN_NS (2 * NS_PER_S)
+#define HURRY_NS       (80 * NS_PER_MS) /* between two of custody_hurry */
 
 struct shell {
     /* Fixed at create. */
@@ -39,6 +40,7 @@ struct shell {
     struct list departures; /* struct shell_departure */
     uint64_t stop_wait_ns;
     uint64_t timer_due_ns; /* when the timer thread wakes by itself; 0: it is awake */
+    uint64_t hurry_ns;     /* when starts that hang are given up; UINT64_MAX: nobody waits for them */
     bool orders_being_drained;
     bool draining;
     bool stopping;
@@ -62,9 +64,26 @@ static void wake_timer_held(struct shell *shell) REQUIRES(shell->lock)
     condition_signal(&shell->timer_wake);
 }
 
+/* Where a start that hangs keeps others from theirs, it is asked to give way until none does. */
+static void mind_starts_held(struct shell *shell) REQUIRES(shell->lock)
+{
+    if (!engine_waits_for_starts(shell->engine))
+        shell->hurry_ns = UINT64_MAX;
+    else if (shell->hurry_ns == UINT64_MAX)
+        shell->hurry_ns = clock_now_ns() + HURRY_NS;
+}
+
+static uint64_t timer_next_ns_held(const struct shell *shell) REQUIRES(shell->lock)
+{
+    uint64_t next_ns = engine_next_ns(shell->engine);
+
+    return shell->hurry_ns < next_ns ? shell->hurry_ns : next_ns;
+}
+
 static void leave(struct shell *shell, const struct actions *actions) RELEASES(shell->lock)
 {
-    if (engine_next_ns(shell->engine) < shell->timer_due_ns)
+    mind_starts_held(shell);
+    if (timer_next_ns_held(shell) < shell->timer_due_ns)
         wake_timer_held(shell);
     if (shell->draining)
         condition_broadcast(&shell->emptied);
@@ -372,6 +391,12 @@ static bool news_home_look(void *context, uint32_t uid, const char *home)
 
 /* ---- the timer thread: time, and departures that came where nothing may be done ---- */
 
+static void hurry(struct shell *shell)
+{
+    homes_hurry(shell->homes);
+    custody_hurry(shell->custody);
+}
+
 static void run_timer(void *context)
 {
     struct shell *shell = context;
@@ -382,19 +407,24 @@ static void run_timer(void *context)
         struct list_node *node = list_pop_front(&shell->departures);
         struct shell_departure *departure = node == NULL ? NULL : LIST_OWNER(node, struct shell_departure, node);
         uint64_t now_ns = clock_now_ns();
+        bool hurries = shell->hurry_ns <= now_ns;
 
         shell->timer_asked = false;
+        if (hurries)
+            shell->hurry_ns = UINT64_MAX; /* set again when it still helps */
         if (departure != NULL) {
             engine_call_left(shell->engine, now_ns, departure->call, departure->id, &actions);
         } else if (engine_next_ns(shell->engine) <= now_ns) {
             engine_time_passed(shell->engine, now_ns, &actions);
-        } else {
-            shell->timer_due_ns = engine_next_ns(shell->engine);
+        } else if (!hurries) {
+            shell->timer_due_ns = timer_next_ns_held(shell);
             condition_wait(&shell->timer_wake, &shell->lock, shell->timer_due_ns);
             shell->timer_due_ns = 0;
             continue;
         }
         leave(shell, &actions);
+        if (hurries)
+            hurry(shell);
         if (departure != NULL)
             departure->done(departure); /* its memory is the call's owner's again */
         lock_acquire(&shell->lock);
@@ -443,6 +473,7 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
     shell->answered = answered;
     shell->context = context;
     shell->stop_wait_ns = stop_wait_ns(settings);
+    shell->hurry_ns = UINT64_MAX;
     lock_init(&shell->lock, "engine");
     condition_init(&shell->timer_wake);
     condition_init(&shell->emptied);

@@ -746,6 +746,19 @@ START_TEST(a_custodian_that_may_have_no_more_processes_refuses_the_start_and_goe
 }
 END_TEST
 
+/* One that hangs is given up: scenario.homes, which can make a file system hang. */
+START_TEST(a_start_that_gets_on_is_not_given_up_for_a_hurry)
+{
+    open_for_script(waits);
+    for (uint64_t id = 1; id <= 10; id++) {
+        launch(id);
+        for (int i = 0; i < 100; i++)
+            custody_hurry(custody);
+        await_up(id);
+    }
+}
+END_TEST
+
 /* ---- the channel ---- */
 
 START_TEST(a_worker_reads_requests_and_writes_answers)
@@ -1650,6 +1663,7 @@ static void add_starts(Suite *suite)
     tcase_add_test(failing, a_daemon_without_descriptors_refuses_the_start_and_goes_on);
     tcase_add_test(failing, a_custodian_without_descriptors_refuses_the_start_and_goes_on);
     tcase_add_test(failing, a_custodian_that_may_have_no_more_processes_refuses_the_start_and_goes_on);
+    tcase_add_test(failing, a_start_that_gets_on_is_not_given_up_for_a_hurry);
 }
 
 static void add_lives(Suite *suite)

@@ -9,6 +9,7 @@
 #include "server/threads/thread.h"
 #include "tests/support/check_main.h"
 #include "tests/support/hung_mount.h"
+#include "tests/support/patience.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -484,6 +485,25 @@ START_TEST(a_second_pin_of_a_uid_that_hangs_is_refused)
 }
 END_TEST
 
+START_TEST(a_hurried_pin_does_not_wait_for_what_hangs)
+{
+    uint64_t begun_ns = clock_now_ns();
+
+    pin_later("/hold", 1, 1);
+    wait_at_work(1);
+    pin_later("/x", 1, 2);
+    ask_later("/x", 1, 3);
+    while (count_told() == 0)
+        homes_hurry(homes); /* from the haste on it is told */
+    ck_assert_uint_ge(clock_now_ns() - begun_ns, RESOLVER_HASTE_NS);
+    ck_assert(!patience_time_counts() || clock_now_ns() - begun_ns < RESOLVER_PATIENCE_NS);
+    ck_assert_uint_eq(count_told(), 1); /* neither the one that hangs nor the call, which has its own deadline */
+    ck_assert_uint_eq(told.each[0].id, 2);
+    ck_assert_int_eq(told.each[0].code, STATUS_UNAVAILABLE);
+    stage_give_fd();
+}
+END_TEST
+
 START_TEST(a_pin_waits_a_second_at_most_whoever_is_in_its_way)
 {
     for (uint32_t uid = 1; uid <= RESOLVER_COUNT_MAX; uid++)
@@ -884,6 +904,7 @@ int main(void)
 
     tcase_add_test(lines, a_pin_of_what_is_in_the_caches_waits_for_nobody);
     tcase_add_test(lines, a_second_pin_of_a_uid_that_hangs_is_refused);
+    tcase_add_test(lines, a_hurried_pin_does_not_wait_for_what_hangs);
     tcase_add_test(lines, a_pin_waits_a_second_at_most_whoever_is_in_its_way);
 
     tcase_add_test(refusals, a_refusal_takes_a_whole_millisecond_and_is_nobodys_to_give_at_once);

@@ -23,6 +23,9 @@
 #define NEVER_NS     UINT64_MAX
 #define RESEND_NS    (5 * NS_PER_MS) /* the socket was full */
 #define START_NS_MAX (5 * NS_PER_S) /* from fork to exec: a home that hangs must not keep a seat of the pool for ever */
+#define HURRY_NS     (150 * NS_PER_MS) /* how long a start may sleep when somebody waits for its place */
+#define GIVE_UP_NS   (2 * NS_PER_S)    /* from KILL to giving up what does not die, */
+#define GIVE_UP_HUNG (50 * NS_PER_MS)  /* or never was a worker and hung already */
 #define SWEEP_NS     (5 * NS_PER_MS)   /* closing: between two looks at what is left */
 #define SETTLE_NS    (500 * NS_PER_MS) /* files of /etc were replaced: more may follow */
 #define CLOSE_NS     (900 * NS_PER_MS) /* closing: then what the kernel does not give back is left to it */
@@ -142,13 +145,13 @@ static bool attend_worker(struct custodian *custodian, struct worker *worker)
            attend(custodian, worker->chatter.fd, &worker->error);
 }
 
-static void kill_worker(struct custodian *custodian, struct worker *worker)
+static void kill_worker(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
 {
     if (worker->state == WORKER_KILLED || worker->state == WORKER_REAPED)
         return;
     worker_signal(worker, SIGKILL);
     cgroups_kill(&custodian->cgroups, worker->id);
-    heap_clear(&custodian->workers.kills, &worker->kill_due);
+    heap_set(&custodian->workers.kills, &worker->kill_due, now_ns + (worker->hung ? GIVE_UP_HUNG : GIVE_UP_NS));
     workers_move(&custodian->workers, worker, WORKER_KILLED);
 }
 
@@ -159,13 +162,6 @@ static void end_worker(struct custodian *custodian, struct worker *worker, uint6
     worker_signal(worker, SIGTERM);
     heap_set(&custodian->workers.kills, &worker->kill_due, now_ns + grace_ms * NS_PER_MS);
     workers_move(&custodian->workers, worker, WORKER_ENDING);
-}
-
-/* Its grace is over; or it is still not exec'd. */
-static void kill_overdue(struct custodian *custodian, struct worker *worker)
-{
-    worker->hung = worker->state == WORKER_STARTING;
-    kill_worker(custodian, worker);
 }
 
 static void hear_child(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
@@ -196,13 +192,9 @@ static void end_chatter(struct custodian *custodian, struct worker *worker, uint
     list_remove(&worker->window_node);
 }
 
-/* Its process has ended. */
-static void bury_worker(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+/* It is nobody's concern any more, but for the report of its cause. */
+static void part_with(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
 {
-    if (worker->word_fd >= 0)
-        hear_child(custodian, worker, now_ns); /* it may have been exec'd and have ended in one turn */
-    cgroups_kill(&custodian->cgroups, worker->id);
-    worker_reap(worker, custodian->plan->command[0]);
     cgroups_remove(&custodian->cgroups, worker->id);
     ignore_and_close(custodian, &worker->pidfd);
     ignore_and_close(custodian, &worker->word_fd);
@@ -210,6 +202,46 @@ static void bury_worker(struct custodian *custodian, struct worker *worker, uint
     heap_clear(&custodian->workers.kills, &worker->kill_due);
     workers_move(&custodian->workers, worker, WORKER_REAPED);
     want_report(custodian, worker);
+}
+
+/* Its process has ended. */
+static void bury_worker(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    if (worker->word_fd >= 0)
+        hear_child(custodian, worker, now_ns); /* it may have been exec'd and have ended in one turn */
+    cgroups_kill(&custodian->cgroups, worker->id);
+    worker_reap(worker, custodian->plan->command[0]);
+    part_with(custodian, worker, now_ns);
+}
+
+static void kill_hung(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    worker->hung = true;
+    kill_worker(custodian, worker, now_ns);
+}
+
+/* It is still not exec'd; or its grace is over; or it was killed and is still there. */
+static void worker_is_overdue(struct custodian *custodian, struct worker *worker, uint64_t now_ns)
+{
+    if (worker->state == WORKER_STARTING) {
+        kill_hung(custodian, worker, now_ns);
+    } else if (worker->state == WORKER_KILLED) {
+        worker_give_up(worker);
+        part_with(custodian, worker, now_ns);
+    } else {
+        kill_worker(custodian, worker, now_ns);
+    }
+}
+
+/* Somebody waits for a place: a start that does nothing but wait itself has had its time. */
+static void give_up_hung_starts(struct custodian *custodian, uint64_t now_ns)
+{
+    LIST_EACH_SAFE (node, &custodian->workers.in_state[WORKER_STARTING]) {
+        struct worker *worker = LIST_OWNER(node, struct worker, state_node);
+
+        if (worker_is_stuck(worker, now_ns, HURRY_NS))
+            kill_hung(custodian, worker, now_ns);
+    }
 }
 
 /* The path of an open directory at this moment; NULL when it is not known. */
@@ -259,7 +291,7 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
     worker->ordered_ns = now_ns;
     heap_set(&custodian->workers.kills, &worker->kill_due, now_ns + START_NS_MAX);
     if (!attend_worker(custodian, worker))
-        kill_worker(custodian, worker); /* SIGCHLD tells of its end */
+        kill_worker(custodian, worker, now_ns); /* SIGCHLD tells of its end */
 }
 
 /* Those that were sealed before a file of /etc was replaced do not see the new one. */
@@ -350,7 +382,7 @@ static void begin_closing(struct custodian *custodian, uint64_t now_ns)
     ignore(custodian, custodian->socket);
     for (enum worker_state state = WORKER_STARTING; state < WORKER_KILLED; state++) {
         LIST_EACH_SAFE (node, &custodian->workers.in_state[state])
-            kill_worker(custodian, LIST_OWNER(node, struct worker, state_node));
+            kill_worker(custodian, LIST_OWNER(node, struct worker, state_node), now_ns);
     }
 }
 
@@ -367,11 +399,14 @@ static bool obey(struct custodian *custodian, const struct order *order, const i
         return true;
     case ORDER_KILL:
         if (worker != NULL)
-            kill_worker(custodian, worker);
+            kill_worker(custodian, worker, now_ns);
         return true;
     case ORDER_END:
         if (worker != NULL)
             end_worker(custodian, worker, order->grace_ms, now_ns);
+        return true;
+    case ORDER_HURRY:
+        give_up_hung_starts(custodian, now_ns);
         return true;
     }
     return false;
@@ -465,7 +500,7 @@ static void take_turn(struct custodian *custodian)
     for (int i = 0; i < count; i++)
         handle(custodian, events[i].data.ptr, now_ns);
     while ((kill = heap_first(&custodian->workers.kills)) != NULL && kill->due_ns <= now_ns)
-        kill_overdue(custodian, LIST_OWNER(kill, struct worker, kill_due));
+        worker_is_overdue(custodian, LIST_OWNER(kill, struct worker, kill_due), now_ns);
     end_outdated(custodian, now_ns);
     close_windows(custodian, now_ns);
     log_flush();

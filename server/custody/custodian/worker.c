@@ -2,6 +2,8 @@
 #include "server/custody/custodian/worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -120,6 +122,42 @@ bool worker_was_started(const struct worker *worker)
     return worker->has_spoken && worker->last_word.error == 0;
 }
 
+/* Its state and how often it went to sleep, of /proc/<pid>/status. */
+static bool read_sleep(int32_t pid, char *state_out, uint64_t *count_out)
+{
+    char path[32], line[256];
+    int found = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    while (fgets(line, sizeof line, file) != NULL)
+        found += sscanf(line, "State: %c", state_out) == 1 ||
+                 sscanf(line, "voluntary_ctxt_switches: %" SCNu64, count_out) == 1;
+    fclose(file);
+    return found == 2;
+}
+
+bool worker_is_stuck(struct worker *worker, uint64_t now_ns, uint64_t sleep_ns)
+{
+    uint64_t count;
+    char state;
+
+    if (!read_sleep(worker->pid, &state, &count) || (state != 'S' && state != 'D')) {
+        worker->asleep_ns = 0;
+        return false;
+    }
+    if (worker->asleep_ns == 0 || count != worker->sleep_count) {
+        worker->asleep_ns = now_ns;
+        worker->sleep_count = count;
+    }
+    return now_ns - worker->asleep_ns >= sleep_ns;
+}
+
+static const char hung_start[] = "the worker's start hung, perhaps at the home's file system";
+
 static struct status describe_end(const struct worker *worker, const siginfo_t *end, const char *program)
 {
     const char *before = worker->has_spoken ? "" : " before it was exec'd";
@@ -128,11 +166,18 @@ static struct status describe_end(const struct worker *worker, const siginfo_t *
         return status_make(STATUS_UNAVAILABLE, "cannot start the worker %s: %s: %s", program,
                            spawn_step_name(worker->last_word.step), strerror(worker->last_word.error));
     if (worker->hung)
-        return status_make(STATUS_UNAVAILABLE, "the worker's start hung, perhaps at the home's file system");
+        return status_make(STATUS_UNAVAILABLE, "%s", hung_start);
     if (end->si_code == CLD_EXITED)
         return status_make(STATUS_UNAVAILABLE, "the worker exited with status %d%s", end->si_status, before);
     return status_make(STATUS_UNAVAILABLE, "the worker was killed by signal %d (%s)%s", end->si_status,
                        strsignal(end->si_status), before);
+}
+
+void worker_give_up(struct worker *worker)
+{
+    worker->cause =
+        status_make(STATUS_UNAVAILABLE, "%s",
+                    worker->hung ? hung_start : "the worker was killed and does not die: the kernel holds it");
 }
 
 void worker_reap(struct worker *worker, const char *program)

@@ -40,7 +40,7 @@ struct worker {
     struct list_node state_node;  /* on in_state[state] */
     struct list_node report_node; /* on the table's reports, while a report of its is unsent */
     struct list_node window_node; /* on the table's windows, while its chatter's window is open */
-    struct heap_node kill_due;    /* STARTING, ENDING */
+    struct heap_node kill_due;    /* STARTING, ENDING: when it is killed; KILLED: when it is given up */
     int32_t pid;                  /* its own until REAPED */
     int pidfd, word_fd;           /* -1: closed */
     struct source end, word, error;
@@ -49,6 +49,8 @@ struct worker {
     uint64_t spawn_ns;           /* from there to exec; 0: not yet */
     struct spawn_word last_word; /* of the child */
     bool has_spoken;             /* there is a last word */
+    uint64_t sleep_count;        /* STARTING: how often it has slept, when it was looked at */
+    uint64_t asleep_ns;          /* … and since when it is known to be in this sleep; 0: it was not looked at */
     bool hung;                   /* it was STARTING for too long */
     bool up_unsent;
     struct status cause; /* REAPED: why */
@@ -83,6 +85,14 @@ MUST_USE bool worker_hear_child(struct worker *worker);
 
 /* Whether it got as far as calling exec, and exec did not come back. */
 bool worker_was_started(const struct worker *worker);
+
+/* Whether it has been in one and the same sleep for that long, as far as it was looked at: it waits for what does not
+ * come.  Whoever waits for a processor does not sleep. */
+bool worker_is_stuck(struct worker *worker, uint64_t now_ns, uint64_t sleep_ns);
+
+/* It was killed and does not die (the kernel waits for a file system): fills in worker->cause.  It is reaped when it
+ * comes free, as one that nobody knows. */
+void worker_give_up(struct worker *worker);
 
 /* Kills what is left of the group, reaps the leader, fills in worker->cause.  Only once its pidfd is readable. */
 void worker_reap(struct worker *worker, const char *program);
