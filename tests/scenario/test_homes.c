@@ -765,21 +765,20 @@ END_TEST
  * started again.  Somebody else's start does not wait for that. */
 static void expect_room(bool deaf, size_t starting_count)
 {
-    uint32_t timeout_ms = HUNG_TIMEOUT_MS;
     struct call *calls[HUNG_COUNT], *call;
 
-    begin_hung(calls, timeout_ms);
+    begin_hung(calls, PATIENCE_MS);
     for (size_t i = 0; i < HUNG_COUNT; i++)
         expect_origin(calls[i], PROBED__V1__ORIGIN__ORIGIN_COLD);
     daemon_wait(server, "idle", HUNG_COUNT);
-    begin_hung(calls, timeout_ms); /* so that they are resolved */
+    begin_hung(calls, PATIENCE_MS); /* so that they are resolved */
     for (size_t i = 0; i < HUNG_COUNT; i++)
         expect_origin(calls[i], PROBED__V1__ORIGIN__ORIGIN_CACHED);
     hung_mount_hang(&hung, deaf);
     call = invalidate_begin(caller, "", "", PROBED__V1__BARRIER__BARRIER_FENCED);
     call_expect(call, STATUS_OK, NULL);
     call_end(call);
-    begin_hung(calls, timeout_ms);
+    begin_hung(calls, HUNG_TIMEOUT_MS);
     daemon_wait_at_least(server, "starting", starting_count);
     call = begin("openrouter", NULL); /* waits for a seat */
     call_expect(call, STATUS_OK, NULL);
