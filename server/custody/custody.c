@@ -1,16 +1,18 @@
 /* The custody thread and the calls of custody.h.
  *
  * Callers only write down what they want (in a ward, under the lock) and wake the thread; it alone speaks to the
- * custodian, moves wards from state to state, and calls the events.  Neighbours: ward.[ch] the table, link.[ch] the
- * custodian process, protocol.[ch] the messages, offspring.[ch] what is left when a custodian dies. */
+ * custodian, moves wards from state to state, and calls the events.  Neighbours: ward.[ch] the table of workers, vigil.[ch] that of observed
+ * homes, link.[ch] the custodian process, protocol.[ch] the messages, offspring.[ch] what is left when a custodian dies. */
 #include "server/custody/custody.h"
 
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
 #include "server/base/log.h"
+#include "server/base/secret.h"
 #include "server/custody/link.h"
 #include "server/custody/offspring.h"
 #include "server/custody/protocol.h"
+#include "server/custody/vigil.h"
 #include "server/custody/ward.h"
 #include "server/threads/lock.h"
 #include "server/threads/thread.h"
@@ -39,7 +41,8 @@
 #define SWEEP_NS         (5 * NS_PER_MS) /* between two looks at what a dead custodian left */
 #define SWEEP_NS_MAX     (2 * NS_PER_S)  /* then its wards are given up, and looked after at leisure */
 #define SWEEP_LEISURE_NS (1 * NS_PER_S)
-#define CALM_NS          (10 * NS_PER_MS) /* how long a worker is idle before it is watched */
+#define CALM_NS          (10 * NS_PER_MS)  /* how long a worker is idle before it is watched */
+#define SETTLE_NS_MAX    (500 * NS_PER_MS) /* how long starts wait for the first reading of their home */
 
 _Static_assert(REPLACE_NS_MIN < 500 * NS_PER_MS, "a custodian that was ready is back within half a second");
 
@@ -64,12 +67,14 @@ struct custody {
     struct custody_events events;
     void *context;
     int epoll_fd, wake_fd;
+    unsigned char key[PROTOCOL_KEY_SIZE]; /* of the fingerprints of credentials: one for all custodians */
     pthread_t thread;
 
     struct lock lock;
     /* guarded by lock */
     struct wards wards;
     uint64_t term_grace_ms;
+    struct vigils vigils;
     int32_t custodian_pid;          /* 0: there is none at present */
     char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, as the last custodian that got ready said */
     bool hurry_wanted;              /* not yet sent */
@@ -134,7 +139,7 @@ static void forget_held(struct custody *custody, struct ward *ward) REQUIRES(cus
 static void say_started(const struct report *report, const char *home)
 {
     log_write(LOG_INFO, "worker started",
-              LOG_FIELDS(log_number("worker", (int64_t)report->worker_id), log_number("pid", report->pid),
+              LOG_FIELDS(log_number("worker", (int64_t)report->id), log_number("pid", report->pid),
                          log_text("home", home), log_number("spawn_us", (int64_t)(report->spawn_ns / 1000))));
 }
 
@@ -200,7 +205,7 @@ static void report_up(struct custody *custody, const struct report *report)
     bool is_up, news = false;
 
     lock_acquire(&custody->lock);
-    ward = wards_find(&custody->wards, report->worker_id);
+    ward = wards_find(&custody->wards, report->id);
     is_up = ward != NULL && ward->state == WARD_SENT;
     if (is_up) {
         home = ward->home; /* this thread alone ends a ward that is up */
@@ -216,7 +221,7 @@ static void report_up(struct custody *custody, const struct report *report)
     if (is_up)
         say_started(report, home);
     if (news)
-        custody->events.up(custody->context, report->worker_id, report->pid, request_fd, answer_fd, report->spawn_ns);
+        custody->events.up(custody->context, report->id, report->pid, request_fd, answer_fd, report->spawn_ns);
 }
 
 static bool is_readable(int fd)
@@ -291,6 +296,158 @@ static void report_all_gone(struct custody *custody, enum ward_state state, cons
         report_gone(custody, first_in(custody, state), false, cause);
 }
 
+/* ---- observed homes ---- */
+
+static void report_settled(struct custody *custody, uint64_t home_id)
+{
+    custody->events.settled(custody->context, home_id);
+}
+
+/* Nobody waits for it any longer; whether somebody did. */
+static bool settle_held(struct vigil *vigil, bool is_read)
+{
+    bool news = vigil->unsettled_node.list != NULL;
+
+    list_remove(&vigil->unsettled_node);
+    vigil->late = vigil->late || (news && !is_read);
+    return news;
+}
+
+/* Starts that went ahead of a first reading may have seen what it did not, if anything happened meanwhile. */
+static void report_read(struct custody *custody, const struct report *report)
+{
+    struct vigil *vigil;
+    bool settled = false, missed = false;
+
+    lock_acquire(&custody->lock);
+    vigil = vigils_find(&custody->vigils, report->id);
+    if (vigil != NULL) {
+        vigil->digest = report->digest;
+        settled = settle_held(vigil, true);
+        missed = vigil->late && report->disturbed != 0;
+        vigil->late = false;
+    }
+    lock_release(&custody->lock);
+    if (settled)
+        report_settled(custody, report->id);
+    if (missed)
+        custody->events.changed(custody->context, report->id, "");
+}
+
+static void report_unread(struct custody *custody, uint64_t home_id)
+{
+    struct vigil *vigil;
+    bool settled;
+
+    lock_acquire(&custody->lock);
+    vigil = vigils_find(&custody->vigils, home_id);
+    settled = vigil != NULL && settle_held(vigil, false);
+    lock_release(&custody->lock);
+    if (settled)
+        report_settled(custody, home_id);
+}
+
+static bool is_observed(struct custody *custody, uint64_t home_id)
+{
+    bool observed;
+
+    lock_acquire(&custody->lock);
+    observed = vigils_find(&custody->vigils, home_id) != NULL;
+    lock_release(&custody->lock);
+    return observed;
+}
+
+static void report_changed(struct custody *custody, const struct report *report)
+{
+    if (is_observed(custody, report->id))
+        custody->events.changed(custody->context, report->id, report->text);
+}
+
+static void report_lost(struct custody *custody, uint64_t home_id)
+{
+    report_unread(custody, home_id);
+    if (is_observed(custody, home_id))
+        custody->events.lost(custody->context, home_id);
+}
+
+static uint64_t next_settled_due(struct custody *custody)
+{
+    const struct list_node *node;
+    uint64_t due_ns;
+
+    lock_acquire(&custody->lock);
+    node = custody->vigils.unsettled.first;
+    due_ns = node == NULL ? NEVER_NS : LIST_OWNER(node, struct vigil, unsettled_node)->settled_due_ns;
+    lock_release(&custody->lock);
+    return due_ns;
+}
+
+/* A reading that takes long (its file system does, or there is no custodian) holds up no start any more. */
+static void settle_overdue(struct custody *custody, uint64_t now_ns)
+{
+    while (next_settled_due(custody) <= now_ns) {
+        struct list_node *node;
+        uint64_t home_id = 0;
+
+        lock_acquire(&custody->lock);
+        node = custody->vigils.unsettled.first;
+        if (node != NULL)
+            home_id = LIST_OWNER(node, struct vigil, unsettled_node)->home_id;
+        lock_release(&custody->lock);
+        report_unread(custody, home_id);
+    }
+}
+
+/* The next order about a home, and which; it stays where it is until note_vigil_sent. */
+static struct vigil *pick_vigil(struct custody *custody, struct order *order_out)
+{
+    struct list_node *node;
+    struct vigil *vigil = NULL;
+
+    lock_acquire(&custody->lock);
+    node = custody->vigils.outbox.first;
+    if (node != NULL) {
+        vigil = LIST_OWNER(node, struct vigil, queue_node);
+        *order_out = (struct order){
+            .kind = vigil->forgotten ? ORDER_FORGET : ORDER_OBSERVE, .id = vigil->home_id, .digest = vigil->digest};
+        memcpy(order_out->key, custody->key, sizeof order_out->key);
+    }
+    lock_release(&custody->lock);
+    return vigil;
+}
+
+static void note_vigil_sent(struct custody *custody, struct vigil *vigil, enum order_kind kind)
+{
+    lock_acquire(&custody->lock);
+    if (kind == ORDER_FORGET) {
+        vigils_drop(&custody->vigils, vigil);
+    } else {
+        vigil->sent = true;
+        if (!vigil->forgotten) /* else there is more to say */
+            list_remove(&vigil->queue_node);
+    }
+    lock_release(&custody->lock);
+}
+
+/* 0, or why not all of them. */
+static int send_vigils(struct custody *custody)
+{
+    struct order order;
+    struct vigil *vigil;
+
+    while ((vigil = pick_vigil(custody, &order)) != NULL) {
+        bool observes = order.kind == ORDER_OBSERVE;
+        int error = 0;
+
+        if (observes || vigil->sent)
+            error = protocol_send_order(custody->link.socket, &order, &vigil->home_fd, observes ? 1 : 0);
+        if (error != 0)
+            return error;
+        note_vigil_sent(custody, vigil, (enum order_kind)order.kind);
+    }
+    return 0;
+}
+
 /* ---- orders ---- */
 
 /* The next order, and whose it is; the ward stays where it is until note_sent. */
@@ -306,7 +463,7 @@ static struct ward *pick_order(struct custody *custody, struct order *order_out)
         *order_out = (struct order){.kind = ward->state == WARD_QUEUED ? ORDER_START
                                             : ward->kill_wanted        ? ORDER_KILL
                                                                        : ORDER_END,
-                                    .worker_id = ward->worker_id,
+                                    .id = ward->worker_id,
                                     .grace_ms = custody->term_grace_ms};
     }
     lock_release(&custody->lock);
@@ -356,6 +513,10 @@ static void send_orders(struct custody *custody, uint64_t now_ns)
         return;
     custody->resend_ns = 0;
     send_hurry(custody);
+    if (send_vigils(custody) != 0) {
+        custody->resend_ns = now_ns + RESEND_NS;
+        return;
+    }
     while ((ward = pick_order(custody, &order)) != NULL) {
         int error = protocol_send_order(custody->link.socket, &order, ward->start_fds,
                                         order.kind == ORDER_START ? ORDER_DESCRIPTOR_COUNT : 0);
@@ -477,13 +638,25 @@ static void hear(struct custody *custody, const struct report *report)
         return;
     case REPORT_GONE:
         cause = status_make(STATUS_UNAVAILABLE, "%s", report->text);
-        report_gone(custody, report->worker_id, true, &cause);
+        report_gone(custody, report->id, true, &cause);
         return;
     case REPORT_REFUSED:
         if (custody->state != CUSTODIAN_STARTING)
             break;
         custody->refusal = status_make(STATUS_UNAVAILABLE, "%s", report->text);
         return; /* it exits; its pidfd will tell */
+    case REPORT_READ:
+        report_read(custody, report);
+        return;
+    case REPORT_UNREAD:
+        report_unread(custody, report->id);
+        return;
+    case REPORT_CHANGED:
+        report_changed(custody, report);
+        return;
+    case REPORT_LOST:
+        report_lost(custody, report->id);
+        return;
     }
     give_up_custodian(custody, "it sent what is not understood");
 }
@@ -536,6 +709,7 @@ static void custodian_died(struct custody *custody, uint64_t now_ns)
         list_remove(&ward->queue_node);
         wards_move(&custody->wards, ward, WARD_ORPHANED);
     }
+    vigils_requeue(&custody->vigils);
     lock_release(&custody->lock);
     custody->sweep_since_ns = custody->sweep_due_ns = now_ns;
     enter(custody, CUSTODIAN_ABSENT, custody->stop_due_ns == NEVER_NS ? due_ns : NEVER_NS);
@@ -653,10 +827,11 @@ static void sweep(struct custody *custody, uint64_t now_ns)
 
 /* ---- the thread ---- */
 
-static uint64_t next_due(const struct custody *custody)
+static uint64_t next_due(struct custody *custody)
 {
     uint64_t due_ns = earlier(custody->state_due_ns, custody->sweep_due_ns);
 
+    due_ns = earlier(due_ns, next_settled_due(custody));
     due_ns = earlier(due_ns, custody->stop_due_ns);
     return custody->resend_ns == 0 ? due_ns : earlier(due_ns, custody->resend_ns);
 }
@@ -728,6 +903,7 @@ static void take_turn(struct custody *custody)
     if (now_ns >= custody->sweep_due_ns)
         sweep(custody, now_ns);
     begin_watches(custody, now_ns);
+    settle_overdue(custody, now_ns);
     refuse_start(custody);
     send_orders(custody, now_ns);
 }
@@ -796,6 +972,7 @@ static void custody_free(struct custody *custody)
         while (custody->wards.in_state[state].first != NULL)
             forget_held(custody, LIST_OWNER(custody->wards.in_state[state].first, struct ward, state_node));
     }
+    vigils_drop_all(&custody->vigils);
     lock_release(&custody->lock);
     link_leave(&custody->link);
     if (custody->wake_fd >= 0)
@@ -855,6 +1032,7 @@ struct status custody_create(const struct custody_settings *settings, const stru
     custody->events = *events;
     custody->context = context;
     custody->epoll_fd = custody->wake_fd = -1;
+    secret_random(custody->key, sizeof custody->key);
     custody->link = LINK_NONE;
     custody->state_due_ns = custody->stop_due_ns = custody->sweep_due_ns = NEVER_NS;
     status = prepare(custody, settings);
@@ -1027,6 +1205,38 @@ void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn)
     lock_release(&custody->lock);
     if (sleeps_longer)
         wake(custody);
+}
+
+void custody_observe(struct custody *custody, uint64_t home_id, int home_fd)
+{
+    struct vigil *vigil;
+
+    lock_acquire(&custody->lock);
+    vigil = vigils_add(&custody->vigils, home_id, home_fd, clock_now_ns() + SETTLE_NS_MAX);
+    lock_release(&custody->lock);
+    if (vigil == NULL) {
+        log_write(LOG_WARN, "a home is not observed: no memory", LOG_NO_FIELDS);
+        close(home_fd);
+        report_settled(custody, home_id);
+        return;
+    }
+    wake(custody);
+}
+
+void custody_forget(struct custody *custody, uint64_t home_id)
+{
+    struct vigil *vigil;
+
+    lock_acquire(&custody->lock);
+    vigil = vigils_find(&custody->vigils, home_id);
+    if (vigil != NULL) {
+        vigil->forgotten = true;
+        list_remove(&vigil->unsettled_node);
+        if (vigil->queue_node.list == NULL)
+            list_push_back(&custody->vigils.outbox, &vigil->queue_node);
+    }
+    lock_release(&custody->lock);
+    wake(custody);
 }
 
 int32_t custody_custodian_pid(struct custody *custody)

@@ -5,6 +5,9 @@
  * When it dies, every group is killed and reaped here (probed is a child subreaper), all its workers are reported gone,
  * and another is started.
  *
+ * It also looks at homes for us, and tells when their credentials change; what outlives a custodian of that is kept
+ * here, so that the next one misses nothing (vigil.h).
+ *
  * A worker's channel is two pipes whose other ends only the worker holds; they are ours from `up` (in fact from launch)
  * until custody_end closes them, which nobody asks for while a lease holds them.
  *
@@ -38,6 +41,14 @@ struct custody_events {
     /* A watched worker has bytes or end of file for nobody, unless its `turn` (of the latest custody_watch) is over:
      * that is for the engine to say, since a watch goes on during a lease.  At most once per custody_watch. */
     void (*spoke)(void *context, uint64_t worker_id, uint64_t turn);
+
+    /* Once per custody_observe, unless it is forgotten first: the home's credentials are known, or are not soon.  A
+     * worker that is started from then on holds what later changes are told against. */
+    void (*settled)(void *context, uint64_t home_id);
+    /* Credentials of this provider changed; "": some did, of whoever it may be. */
+    void (*changed)(void *context, uint64_t home_id, const char *provider);
+    /* The directory was removed or moved away: nothing more will be told of it. */
+    void (*lost)(void *context, uint64_t home_id);
 };
 
 /* Starts the custodian and waits until it says that it is ready.  By the main thread.  UNAVAILABLE with the cause.
@@ -67,6 +78,13 @@ void custody_hurry(struct custody *custody);
 /* The next byte or end of file on answer_fd is reported once, with this turn, if it is still unread in a moment: a
  * worker that is leased again at once is not watched, which would cost as much as its answer. */
 void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn);
+
+/* Looks out for changes of credentials in this directory, until custody_forget; the id is a new one, of the caller's own
+ * numbering.  Takes home_fd.  `settled` may be called before it returns. */
+void custody_observe(struct custody *custody, uint64_t home_id, int home_fd);
+
+/* No event of it is on its way any more, but on the custody thread at this moment.  Also for one that is lost. */
+void custody_forget(struct custody *custody, uint64_t home_id);
 
 /* For status: the custodian's pid; how often it was started. */
 int32_t custody_custodian_pid(struct custody *custody);

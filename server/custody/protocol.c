@@ -2,6 +2,7 @@
 #include "server/custody/protocol.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,21 +51,23 @@ int protocol_send_report(int socket, const struct report *report, enum protocol_
                         patience == PROTOCOL_NOW ? MSG_DONTWAIT : 0);
 }
 
-/* Takes the descriptors out; those of an incomplete set are closed. */
+/* Takes the descriptors out: as many as one of the orders has, or none.  Those of an incomplete set are closed. */
 static void take_descriptors(struct msghdr *message, int fds_out[ORDER_DESCRIPTOR_COUNT])
 {
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
     size_t count = 0;
     int fds[ORDER_DESCRIPTOR_COUNT];
+    bool complete;
 
     if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
         count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         memcpy(fds, CMSG_DATA(head), count * sizeof(int)); /* no more fit into union control */
     }
+    complete = (count == ORDER_DESCRIPTOR_COUNT || count == 1) && (message->msg_flags & MSG_CTRUNC) == 0;
     for (size_t i = 0; i < ORDER_DESCRIPTOR_COUNT; i++) {
-        if (i < count && count < ORDER_DESCRIPTOR_COUNT)
+        if (i < count && !complete)
             close(fds[i]);
-        fds_out[i] = count == ORDER_DESCRIPTOR_COUNT ? fds[i] : -1;
+        fds_out[i] = i < count && complete ? fds[i] : -1;
     }
 }
 

@@ -20,43 +20,55 @@
 
 enum {
     PROTOCOL_VERSION = 3,
-    PROTOCOL_SOCKET_FD = 3,      /* where the custodian finds its end */
-    PROTOCOL_SEAL_NAME_SIZE = 40 /* what a worker's seal is called, in a list */
+    PROTOCOL_SOCKET_FD = 3,       /* where the custodian finds its end */
+    PROTOCOL_SEAL_NAME_SIZE = 40, /* what a worker's seal is called, in a list */
+    PROTOCOL_KEY_SIZE = 32        /* of fingerprints */
 };
 
 enum order_kind {
     ORDER_START = 1,
     ORDER_KILL,
     ORDER_END,
-    ORDER_HURRY /* of no worker: starts that hang are given up now, somebody waits for their places */
+    ORDER_HURRY,   /* of no worker: starts that hang are given up now, somebody waits for their places */
+    ORDER_OBSERVE, /* look out for changes of credentials in this home */
+    ORDER_FORGET   /* no more */
 };
 
-/* What comes with ORDER_START, in this order: the home (O_PATH), the worker's standard input and standard output. */
+/* What comes with ORDER_START, in this order: the home (O_PATH), the worker's standard input and standard output.  The
+ * first alone comes with ORDER_OBSERVE. */
 enum order_descriptor { ORDER_HOME, ORDER_REQUEST, ORDER_ANSWER, ORDER_DESCRIPTOR_COUNT };
 
 struct order {
     uint32_t version;
-    uint32_t kind; /* enum order_kind */
-    uint64_t worker_id;
-    uint64_t grace_ms; /* ORDER_END: between TERM and KILL */
+    uint32_t kind;                        /* enum order_kind */
+    uint64_t id;                          /* of the worker, or of the observed home: each numbered by itself */
+    uint64_t grace_ms;                    /* ORDER_END: between TERM and KILL */
+    uint64_t digest;                      /* ORDER_OBSERVE: what its credentials were, as last reported; 0: not known */
+    unsigned char key[PROTOCOL_KEY_SIZE]; /* ORDER_OBSERVE: of fingerprints, so that such digests can be compared */
 };
 
 enum report_kind {
     REPORT_READY = 1,
     REPORT_UP,
     REPORT_GONE,
-    REPORT_REFUSED /* it cannot work as it is asked to, and exits */
+    REPORT_REFUSED, /* it cannot work as it is asked to, and exits */
+    REPORT_READ,    /* of an observed home: its credentials are known; again whenever its digest is another */
+    REPORT_UNREAD,  /* they cannot be read at present, which is tried again */
+    REPORT_CHANGED, /* those of the provider in `text`, or ("") of whoever knows */
+    REPORT_LOST     /* the directory was removed or moved: nothing more will come of it */
 };
 
 struct report {
     uint32_t version;
-    uint32_t kind; /* enum report_kind */
-    uint64_t worker_id;
-    uint64_t spawn_ns; /* REPORT_UP: from the order to the worker's first instruction */
-    int32_t pid;       /* REPORT_UP */
+    uint32_t kind;      /* enum report_kind */
+    uint64_t id;        /* of the worker, or of the observed home */
+    uint64_t spawn_ns;  /* REPORT_UP: from the order to the worker's first instruction */
+    uint64_t digest;    /* REPORT_READ: never 0 */
+    int32_t pid;        /* REPORT_UP */
+    uint32_t disturbed; /* REPORT_READ, the first: they may have changed since ORDER_OBSERVE was obeyed; 0 or 1 */
 
     /* For a person; terminated.  READY: how workers are sealed; UP: how this one is, in a word or two; GONE, REFUSED:
-     * why. */
+     * why; CHANGED: a provider's name. */
     char text[STATUS_MESSAGE_SIZE];
 };
 

@@ -1240,10 +1240,10 @@ static void await_custodian(struct link *link)
 
 /* What the custodian is not to understand; it then ends everything, as if the daemon had died. */
 static const struct order gibberish[] = {
-    {.version = PROTOCOL_VERSION + 1, .kind = ORDER_KILL, .worker_id = 1},
-    {.version = PROTOCOL_VERSION, .kind = 0, .worker_id = 1},
-    {.version = PROTOCOL_VERSION, .kind = 99, .worker_id = 1},
-    {.version = PROTOCOL_VERSION, .kind = ORDER_START, .worker_id = 1}, /* a second time */
+    {.version = PROTOCOL_VERSION + 1, .kind = ORDER_KILL, .id = 1},
+    {.version = PROTOCOL_VERSION, .kind = 0, .id = 1},
+    {.version = PROTOCOL_VERSION, .kind = 99, .id = 1},
+    {.version = PROTOCOL_VERSION, .kind = ORDER_START, .id = 1}, /* a second time */
 };
 
 START_TEST(a_custodian_that_is_told_gibberish_ends_everything)
@@ -1258,7 +1258,7 @@ START_TEST(a_custodian_that_is_told_gibberish_ends_everything)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
     fds[ORDER_HOME] = home_fd;
     fds[ORDER_REQUEST] = fds[ORDER_ANSWER] = channel[1];
-    ck_assert_int_eq(protocol_send_order(link.socket, &(struct order){.kind = ORDER_START, .worker_id = 1}, fds, 3), 0);
+    ck_assert_int_eq(protocol_send_order(link.socket, &(struct order){.kind = ORDER_START, .id = 1}, fds, 3), 0);
     look.fd = link.socket;
     ck_assert_int_eq(poll(&look, 1, PATIENCE_MS), 1);
     ck_assert_int_eq(protocol_receive_report(link.socket, &report), 0);
@@ -1274,7 +1274,7 @@ END_TEST
 
 START_TEST(a_custodian_that_is_told_less_or_more_than_a_message_ends)
 {
-    const struct order orders[2] = {{.version = PROTOCOL_VERSION, .kind = ORDER_KILL, .worker_id = 1}};
+    const struct order orders[2] = {{.version = PROTOCOL_VERSION, .kind = ORDER_KILL, .id = 1}};
     const size_t size = _i == 0 ? sizeof orders[0] - 1 : sizeof orders[0] + 1;
     struct link link = open_link();
 

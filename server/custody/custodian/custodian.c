@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/custody/custodian/cgroup.h"
 #include "server/custody/custodian/etc.h"
+#include "server/custody/custodian/observer.h"
 #include "server/custody/custodian/worker.h"
 #include "server/custody/offspring.h"
 
@@ -36,7 +37,8 @@ struct custodian {
     int socket;
     const struct spawn_plan *plan;     /* lent */
     int epoll_fd, children_fd, etc_fd; /* etc_fd -1: nobody is sealed by files, or nobody tells */
-    struct source of_socket, of_children, of_etc;
+    struct source of_socket, of_children, of_etc, of_observer;
+    struct observer observer;
     struct workers workers;
     struct cgroups cgroups;
     uint64_t etc_ns;     /* when a file of /etc was last replaced; NEVER_NS: those concerned are ended */
@@ -77,7 +79,7 @@ static void ignore_and_close(struct custodian *custodian, int *fd)
 
 static int send_report_of(struct custodian *custodian, struct worker *worker)
 {
-    struct report report = {.worker_id = worker->id, .pid = worker->pid, .spawn_ns = worker->spawn_ns};
+    struct report report = {.id = worker->id, .pid = worker->pid, .spawn_ns = worker->spawn_ns};
     int error;
 
     if (worker->up_unsent) {
@@ -96,25 +98,42 @@ static int send_report_of(struct custodian *custodian, struct worker *worker)
     return 0;
 }
 
-/* A socket that fails otherwise than by being full has nobody behind it; its end is on the way. */
-static void send_reports(struct custodian *custodian, uint64_t now_ns)
+static int send_worker_reports(struct custodian *custodian)
 {
     struct list_node *node;
 
-    if (now_ns < custodian->resend_ns)
-        return;
-    custodian->resend_ns = 0;
     while ((node = custodian->workers.reports.first) != NULL) {
         struct worker *worker = LIST_OWNER(node, struct worker, report_node);
 
-        if (send_report_of(custodian, worker) == EAGAIN) {
-            custodian->resend_ns = now_ns + RESEND_NS;
-            return;
-        }
+        if (send_report_of(custodian, worker) == EAGAIN)
+            return EAGAIN;
         list_remove(node);
         if (worker->state == WORKER_REAPED)
             workers_forget(&custodian->workers, worker);
     }
+    return 0;
+}
+
+static int send_home_reports(struct custodian *custodian)
+{
+    struct report report;
+
+    while (observer_next_report(&custodian->observer, &report)) {
+        if (protocol_send_report(custodian->socket, &report, PROTOCOL_NOW) == EAGAIN)
+            return EAGAIN;
+        observer_note_sent(&custodian->observer, &report);
+    }
+    return 0;
+}
+
+/* A socket that fails otherwise than by being full has nobody behind it; its end is on the way. */
+static void send_reports(struct custodian *custodian, uint64_t now_ns)
+{
+    if (now_ns < custodian->resend_ns)
+        return;
+    custodian->resend_ns = 0;
+    if (send_worker_reports(custodian) == EAGAIN || send_home_reports(custodian) == EAGAIN)
+        custodian->resend_ns = now_ns + RESEND_NS;
 }
 
 static void want_report(struct custodian *custodian, struct worker *worker)
@@ -129,7 +148,7 @@ static void refuse(struct custodian *custodian, uint64_t worker_id, const char *
 {
     struct status cause = status_make(STATUS_UNAVAILABLE, "cannot start the worker %s: %s: %s",
                                       custodian->plan->command[0], step, strerror(error));
-    struct report report = {.kind = REPORT_GONE, .worker_id = worker_id};
+    struct report report = {.kind = REPORT_GONE, .id = worker_id};
 
     memcpy(report.text, cause.message, sizeof report.text);
     if (protocol_send_report(custodian->socket, &report, PROTOCOL_WAIT) != 0)
@@ -264,7 +283,7 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
     char *home;
     int error, cgroup_fd;
 
-    if (fds[ORDER_HOME] < 0) { /* this process has no room for them */
+    if (fds[ORDER_ANSWER] < 0) { /* this process has no room for them */
         refuse(custodian, worker_id, "descriptors", EMFILE);
         return;
     }
@@ -329,7 +348,7 @@ static void reap_children(struct custodian *custodian, uint64_t now_ns)
 
         if (worker != NULL)
             bury_worker(custodian, worker, now_ns);
-        else
+        else if (!observer_bury(&custodian->observer, child.si_pid, now_ns))
             waitid(P_PID, (id_t)child.si_pid, &child, WEXITED | WNOHANG);
         child.si_pid = 0;
     }
@@ -380,22 +399,44 @@ static void begin_closing(struct custodian *custodian, uint64_t now_ns)
         return;
     custodian->closing_ns = now_ns;
     ignore(custodian, custodian->socket);
+    ignore(custodian, custodian->observer.fd);
+    observer_close(&custodian->observer);
     for (enum worker_state state = WORKER_STARTING; state < WORKER_KILLED; state++) {
         LIST_EACH_SAFE (node, &custodian->workers.in_state[state])
             kill_worker(custodian, LIST_OWNER(node, struct worker, state_node), now_ns);
     }
 }
 
+/* Where there is no room for it, it stays unread. */
+static void observe(struct custodian *custodian, const struct order *order, const int fds[ORDER_DESCRIPTOR_COUNT],
+                    uint64_t now_ns)
+{
+    struct report report = {.kind = REPORT_UNREAD, .id = order->id};
+    int home_fd = fds[ORDER_HOME] < 0 ? -1 : fcntl(fds[ORDER_HOME], F_DUPFD_CLOEXEC, 0);
+    char *path = home_fd < 0 ? NULL : find_path(home_fd);
+    int error = home_fd < 0 ? EMFILE : observer_take(&custodian->observer, order, home_fd, path, now_ns);
+
+    if (error == 0)
+        return;
+    log_write(LOG_WARN, "a home is not observed",
+              LOG_FIELDS(log_text("home", path), log_text("cause", strerror(error))));
+    if (home_fd >= 0)
+        close(home_fd);
+    free(path);
+    if (protocol_send_report(custodian->socket, &report, PROTOCOL_WAIT) != 0)
+        log_write(LOG_WARN, "nobody hears", LOG_NO_FIELDS);
+}
+
 static bool obey(struct custodian *custodian, const struct order *order, const int fds[ORDER_DESCRIPTOR_COUNT],
                  uint64_t now_ns)
 {
-    struct worker *worker = workers_find(&custodian->workers, order->worker_id);
+    struct worker *worker = workers_find(&custodian->workers, order->id);
 
     switch ((enum order_kind)order->kind) {
     case ORDER_START:
         if (worker != NULL)
             return false;
-        start_worker(custodian, order->worker_id, fds, now_ns);
+        start_worker(custodian, order->id, fds, now_ns);
         return true;
     case ORDER_KILL:
         if (worker != NULL)
@@ -407,6 +448,14 @@ static bool obey(struct custodian *custodian, const struct order *order, const i
         return true;
     case ORDER_HURRY:
         give_up_hung_starts(custodian, now_ns);
+        return true;
+    case ORDER_OBSERVE:
+        if (observer_knows(&custodian->observer, order->id))
+            return false;
+        observe(custodian, order, fds, now_ns);
+        return true;
+    case ORDER_FORGET:
+        observer_forget(&custodian->observer, order->id);
         return true;
     }
     return false;
@@ -450,8 +499,8 @@ static uint64_t next_due(const struct custodian *custodian, uint64_t now_ns)
     if (custodian->resend_ns != 0)
         due_ns = earlier(due_ns, custodian->resend_ns);
     if (custodian->closing_ns != NEVER_NS)
-        due_ns = earlier(due_ns, now_ns + SWEEP_NS);
-    return due_ns;
+        return earlier(due_ns, now_ns + SWEEP_NS);
+    return earlier(due_ns, observer_next_ns(&custodian->observer));
 }
 
 static void handle(struct custodian *custodian, const struct source *source, uint64_t now_ns)
@@ -469,6 +518,8 @@ static void handle(struct custodian *custodian, const struct source *source, uin
         if (etc_was_changed(custodian->etc_fd))
             custodian->etc_ns = now_ns;
         break;
+    case SOURCE_OBSERVER:
+        break; /* it works in every turn */
     case SOURCE_END:
         if (worker->pidfd >= 0)
             bury_worker(custodian, worker, now_ns);
@@ -501,6 +552,8 @@ static void take_turn(struct custodian *custodian)
         handle(custodian, events[i].data.ptr, now_ns);
     while ((kill = heap_first(&custodian->workers.kills)) != NULL && kill->due_ns <= now_ns)
         worker_is_overdue(custodian, LIST_OWNER(kill, struct worker, kill_due), now_ns);
+    if (custodian->closing_ns == NEVER_NS)
+        observer_work(&custodian->observer, now_ns);
     end_outdated(custodian, now_ns);
     close_windows(custodian, now_ns);
     log_flush();
@@ -530,9 +583,13 @@ static void watch_etc(struct custodian *custodian)
                   LOG_FIELDS(log_text("cause", strerror(errno))));
 }
 
-static struct status prepare(struct custodian *custodian)
+static struct status prepare(struct custodian *custodian, const struct spawn_plan *reader_plan)
 {
+    struct status status = observer_open(&custodian->observer, reader_plan);
     sigset_t children;
+
+    if (!status_is_ok(&status))
+        return status;
 
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
@@ -540,16 +597,18 @@ static struct status prepare(struct custodian *custodian)
     custodian->children_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
     custodian->of_socket = (struct source){SOURCE_SOCKET, NULL};
     custodian->of_children = (struct source){SOURCE_CHILDREN, NULL};
+    custodian->of_observer = (struct source){SOURCE_OBSERVER, NULL};
     if (custodian->epoll_fd < 0 || custodian->children_fd < 0 ||
         !attend(custodian, custodian->socket, &custodian->of_socket) ||
-        !attend(custodian, custodian->children_fd, &custodian->of_children))
+        !attend(custodian, custodian->children_fd, &custodian->of_children) ||
+        !attend(custodian, custodian->observer.fd, &custodian->of_observer))
         return status_make(STATUS_UNAVAILABLE, "cannot set up the loop: %s", strerror(errno));
     watch_etc(custodian);
     cgroups_open(&custodian->cgroups, getppid());
     return status_ok();
 }
 
-struct status custodian_run(int socket, const struct spawn_plan *plan)
+struct status custodian_run(int socket, const struct spawn_plan *plan, const struct spawn_plan *reader_plan)
 {
     struct custodian custodian = {.socket = socket,
                                   .plan = plan,
@@ -558,7 +617,7 @@ struct status custodian_run(int socket, const struct spawn_plan *plan)
                                   .etc_ns = NEVER_NS,
                                   .closing_ns = NEVER_NS};
     struct report ready = {.kind = REPORT_READY};
-    struct status status = prepare(&custodian);
+    struct status status = prepare(&custodian, reader_plan);
     int error;
 
     if (!status_is_ok(&status))

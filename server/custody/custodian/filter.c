@@ -200,7 +200,7 @@ bool filter_is_offered(void)
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0 && errno == EFAULT;
 }
 
-struct status filter_compose(bool writable_home, struct filter *filter_out)
+struct status filter_compose(const struct filter_settings *settings, struct filter *filter_out)
 {
     struct composition composition = {.context = seccomp_init(SCMP_ACT_ALLOW)};
 
@@ -210,11 +210,14 @@ struct status filter_compose(bool writable_home, struct filter *filter_out)
     if (composition.error == 0) /* a tree instead of a list: every call of a worker goes through it */
         composition.error = -seccomp_attr_set(composition.context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     refuse_all(&composition, refused, COUNT(refused));
-    if (!writable_home)
+    if (!settings->writable_home)
         refuse_all(&composition, refused_in_read_only_homes, COUNT(refused_in_read_only_homes));
     refuse_others(&composition);
     refuse_namespaces(&composition);
-    refuse_rarer_sockets(&composition);
+    if (settings->network)
+        refuse_rarer_sockets(&composition);
+    else
+        add(&composition, SCMP_SYS(socket), 0, NULL);
     if (composition.error == 0)
         composition.error = take_program(&composition, filter_out);
     seccomp_release(composition.context);

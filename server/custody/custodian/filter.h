@@ -18,6 +18,11 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 
+struct filter_settings {
+    bool writable_home;
+    bool network; /* else no socket is made at all */
+};
+
 struct filter {
     struct sock_fprog program; /* its instructions are owned */
 };
@@ -26,7 +31,7 @@ struct filter {
 bool filter_is_offered(void);
 
 /* UNAVAILABLE with the cause. */
-MUST_USE struct status filter_compose(bool writable_home, struct filter *filter_out);
+MUST_USE struct status filter_compose(const struct filter_settings *settings, struct filter *filter_out);
 void filter_fini(struct filter *filter);
 
 /* From here on, for this thread and all that comes of it; needs no_new_privs.  0 or errno. */

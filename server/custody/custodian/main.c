@@ -2,7 +2,8 @@
  *
  * It has no parent-death signal and does not heed TERM or INT: the daemon decides, by closing the socket or by dying.
  * Neighbours: custodian.[ch] the loop, worker.[ch] one worker's life, spawn.[ch] what happens between fork and exec,
- * environment.[ch] a worker's variables, chatter.[ch] its standard error. */
+ * environment.[ch] a worker's variables, chatter.[ch] its standard error, observer.[ch] the homes whose credentials are
+ * looked at. */
 #include "server/base/log.h"
 #include "server/config.h"
 #include "server/custody/custodian/custodian.h"
@@ -21,6 +22,11 @@
 #include <unistd.h>
 
 static const char program[] = "probed-custodian";
+static const char reader_name[] = "probed-reader"; /* lies beside it */
+
+struct seals {
+    struct seal of_workers, of_readers;
+};
 
 enum { EXIT_USAGE = 2 };
 
@@ -84,42 +90,52 @@ static struct status settle(struct rlimit *file_limit_out)
     return status_ok();
 }
 
-static struct status prepare_seal(const struct config *config, struct seal *seal_out)
+/* A reader may read what a worker may, and nothing else. */
+static struct status prepare_seal(const struct config *config, bool of_readers, struct seal *seal_out)
 {
     const char *level = config->worker.sandbox;
     const struct seal_settings settings = {
         .level = strcmp(level, "off") == 0      ? SEAL_OFF
                  : strcmp(level, "strict") == 0 ? SEAL_STRICT
                                                 : SEAL_AUTO,
-        .writable_home = config->worker.writable_home,
+        .writable_home = config->worker.writable_home && !of_readers,
         .foreign_credentials = config->worker.foreign_credentials,
         .read_paths = config->worker.read_paths.words,
         .connect_ports = config->worker.connect_ports.words,
+        .no_network = of_readers,
     };
 
     return seal_prepare(&settings, seal_find_offer(), seal_out);
 }
 
-static struct status keep_workers(const struct config *config, const struct seal *seal)
+static struct status keep_workers(const struct config *config, const struct seals *seals, const char *folder)
 {
     const char *search_path = getenv("PATH");
-    char directory[PATH_MAX];
+    char directory[PATH_MAX], reader[PATH_MAX + sizeof reader_name];
+    char foreign[] = "--foreign-credentials", yes[] = "yes", no[] = "no";
+    char *const reader_command[] = {reader, foreign, config->worker.foreign_credentials ? yes : no, NULL};
     struct spawn_plan plan = {
         .command = config->worker.command.words,
         .search_path = search_path == NULL ? "/usr/local/bin:/usr/bin:/bin" : search_path,
         .start_directory = directory,
         .environment = {.pass = config->worker.env_pass.words, .home_env = config->worker.home_env},
         .foreign_credentials = config->worker.foreign_credentials,
-        .seal = seal,
+        .seal = &seals->of_workers,
         .term_grace_ms = config->pool.term_grace_ms,
     };
+    struct spawn_plan reader_plan;
     struct status status = settle(&plan.file_limit);
 
     if (!status_is_ok(&status))
         return status;
     if (getcwd(directory, sizeof directory) == NULL)
         strcpy(directory, "/nowhere"); /* only a relative command needs it, and then says that it is not there */
-    return custodian_run(PROTOCOL_SOCKET_FD, &plan);
+    snprintf(reader, sizeof reader, "%s/%s", folder, reader_name);
+    reader_plan = plan;
+    reader_plan.command = reader_command;
+    reader_plan.dotenv_withheld = true;
+    reader_plan.seal = &seals->of_readers;
+    return custodian_run(PROTOCOL_SOCKET_FD, &plan, &reader_plan);
 }
 
 /* The daemon is told why, since it is the one to say so. */
@@ -132,21 +148,26 @@ static void refuse(const struct status *status)
         log_write(LOG_ERROR, "nobody hears", LOG_FIELDS(log_text("cause", status->message)));
 }
 
-static int work(const struct config *config)
+static int work(const struct config *config, const char *folder)
 {
-    struct seal seal = {.settings = {.level = SEAL_OFF}};
-    struct status status = prepare_seal(config, &seal);
+    struct seals seals = {.of_workers = {.settings = {.level = SEAL_OFF}},
+                          .of_readers = {.settings = {.level = SEAL_OFF}}};
+    struct status status = prepare_seal(config, false, &seals.of_workers);
 
+    if (status_is_ok(&status))
+        status = prepare_seal(config, true, &seals.of_readers);
     log_find_journal(LOG_JOURNAL_SOCKET);
     log_setup(program, (enum log_level)config->log.level, (enum log_format)config->log.format);
     if (!status_is_ok(&status)) {
         refuse(&status);
+        seal_fini(&seals.of_workers);
         return EXIT_FAILURE;
     }
-    status = keep_workers(config, &seal);
+    status = keep_workers(config, &seals, folder);
     if (!status_is_ok(&status))
         log_write(LOG_ERROR, "the custodian cannot work", LOG_FIELDS(log_text("cause", status.message)));
-    seal_fini(&seal);
+    seal_fini(&seals.of_workers);
+    seal_fini(&seals.of_readers);
     return status_is_ok(&status) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -177,7 +198,7 @@ int main(int argc, char **argv)
         config_fini(&config);
         return EXIT_USAGE;
     }
-    result = work(&config);
+    result = work(&config, folder);
     config_fini(&config);
     return result;
 }

@@ -126,7 +126,9 @@ struct status seal_prepare(const struct seal_settings *settings, struct seal_off
     if (settings->level != SEAL_OFF) {
         seal.offer = offer;
         if (offer.filters) {
-            struct status status = filter_compose(settings->writable_home, &seal.filter);
+            struct status status = filter_compose(
+                &(struct filter_settings){.writable_home = settings->writable_home, .network = !settings->no_network},
+                &seal.filter);
 
             if (!status_is_ok(&status))
                 return status;
@@ -369,7 +371,8 @@ int seal_confine(const struct seal *seal, const struct seal_subject *subject)
     allow_words(&ruleset, subject->command);
     if (seal->settings.foreign_credentials)
         allow_sign_ins(&ruleset, subject);
-    allow_ports(&ruleset, seal, subject);
+    if (!seal->settings.no_network)
+        allow_ports(&ruleset, seal, subject);
     if (ruleset.error == 0)
         ruleset.error = landlock_enter(ruleset.fd);
     close(ruleset.fd);

@@ -33,6 +33,7 @@ struct seal_settings {
     bool foreign_credentials;   /* other tools' sign-ins may be read */
     char *const *read_paths;    /* what else may be read */
     char *const *connect_ports; /* decimal numbers */
+    bool no_network;            /* not even those: no port, and where there are filters no socket */
 };
 
 /* What the running kernel has. */

@@ -29,7 +29,8 @@ struct child {
     int home_fd, word_fd;                /* needed until exec, which closes them */
     int cgroup_fd;                       /* to move into; -1: it is there, or there is none */
     char home[PATH_SIZE];                /* the path of home_fd */
-    char **environment;
+    char **environment;                  /* with the home's `.env` */
+    char **handed;                       /* what the program has of it */
     enum environment_file file;
     char **programs; /* where the program may lie, NULL at the end */
 };
@@ -213,7 +214,11 @@ static int compose_environment(struct child *child)
     child->file = environment_read(child->home_fd, &text);
     child->environment = environment_make(&child->plan->environment, environ, child->home, user_home(child), &text);
     text_wipe(&text);
-    return child->environment == NULL ? ENOMEM : 0;
+    child->handed = child->environment;
+    if (child->plan->dotenv_withheld)
+        child->handed =
+            environment_make(&child->plan->environment, environ, child->home, user_home(child), &TEXT_EMPTY);
+    return child->environment == NULL || child->handed == NULL ? ENOMEM : 0;
 }
 
 /* ---- which program it is ---- */
@@ -272,7 +277,7 @@ static int run_program(struct child *child)
     int result = 0;
 
     for (char **program = child->programs; *program != NULL; program++) {
-        execve(*program, child->plan->command, child->environment);
+        execve(*program, child->plan->command, child->handed);
         if (result == 0 || (errno != ENOENT && errno != ENOTDIR))
             result = errno;
     }

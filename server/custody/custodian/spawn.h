@@ -19,12 +19,14 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-/* The same for every worker; lent for the custodian's life. */
+/* The same for every worker, or every reader; lent for the custodian's life. */
 struct spawn_plan {
     char *const *command; /* argv, NULL at the end; argv[0] without a slash is looked up in `search_path` */
     const char *search_path;
     const char *start_directory; /* what a relative argv[0] with a slash is relative to: never the home */
     struct environment_rules environment;
+    bool
+        dotenv_withheld; /* its environment is without what the home's `.env` says, though it is sealed as if it had it */
     /* HOME is the home directory of the home's owner, where other tools keep their sign-ins */
     bool foreign_credentials;
     const struct seal *seal;

@@ -25,7 +25,15 @@ enum worker_state {
 };
 
 /* What an epoll event is about. */
-enum source_kind { SOURCE_SOCKET, SOURCE_CHILDREN, SOURCE_ETC, SOURCE_END, SOURCE_WORD, SOURCE_CHATTER };
+enum source_kind {
+    SOURCE_SOCKET,
+    SOURCE_CHILDREN,
+    SOURCE_ETC,
+    SOURCE_OBSERVER,
+    SOURCE_END,
+    SOURCE_WORD,
+    SOURCE_CHATTER
+};
 
 struct source {
     enum source_kind kind;
