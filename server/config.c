@@ -368,8 +368,6 @@ static void describe_default(const struct config_row *row, struct text *text)
         text_format(text, "; default %s", row->standard[0] == '\0' ? "none" : row->standard);
     if (!row->live)
         text_add_string(text, "; a change takes a restart");
-    if (row->part != CONFIG_BUILT)
-        text_add_string(text, " (not built yet)");
 }
 
 static void describe_row(const struct config_row *row, struct text *text)

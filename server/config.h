@@ -112,7 +112,4 @@ size_t config_compare(const struct config *before, const struct config *after, c
 /* Exchanges with `fresh` what a running daemon can change; the rest stays what it was started with. */
 void config_take_live(struct config *config, struct config *fresh);
 
-/* What is not built yet and therefore off, for the start's log; one text a setting, NULL at the end; lent for ever. */
-const char *const *config_unbuilt(void);
-
 #endif

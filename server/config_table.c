@@ -102,8 +102,7 @@ static const struct config_row rows[] = {
 
     ROW(CONFIG_NUMBER, events, heartbeat_ms, "1000", .min = 50, .max = 60000, .unit = "ms", .live = true,
         .meaning = "between two heartbeats"),
-    ROW(CONFIG_YES_NO, events, observe, "no", .part = CONFIG_OBSERVING,
-        .meaning = "watch the credentials of homes in use"),
+    ROW(CONFIG_YES_NO, events, observe, "yes", .meaning = "watch the credentials of homes in use"),
 
     ROW(CONFIG_COMMAND, worker, command, "",
         .meaning = "what a worker is, run without a shell; none: the built-in worker"),
@@ -152,13 +151,4 @@ const char *config_section_meaning(const char *section)
             return sections[i].meaning;
     }
     return NULL;
-}
-
-const char *const *config_unbuilt(void)
-{
-    static const char *const notes[CONFIG_PART_COUNT + 1] = {
-        [CONFIG_OBSERVING] = "watching credentials: events.observe is no",
-    };
-
-    return notes + CONFIG_BUILT + 1;
 }

@@ -32,9 +32,6 @@ enum config_type {
     CONFIG_UIDS, /* struct config_uids */
 };
 
-/* What is promised but not built yet: its settings are refused unless they are off. */
-enum config_part { CONFIG_BUILT, CONFIG_OBSERVING, CONFIG_PART_COUNT };
-
 struct config_row {
     const char *section, *key;
     enum config_type type;
@@ -44,7 +41,6 @@ struct config_row {
     const char *unit;           /* "ms", "bytes"; NULL: a plain number, or no number */
     const char *const *choices; /* ended by NULL */
     const char *meaning;
-    enum config_part part;
     bool live; /* a running daemon takes another value over (SIGHUP); else it takes a restart */
 };
 

@@ -464,9 +464,6 @@ struct status config_value_set(const struct config_row *row, struct config *conf
     } else {
         status = setters[row->type](row, value_member(row, config), text);
     }
-    if (status_is_ok(&status) && row->part != CONFIG_BUILT && strcmp(text, row->standard) != 0)
-        status = status_make(STATUS_INVALID_ARGUMENT, "is not built yet and has to stay %s",
-                             row->standard[0] == '\0' ? "empty" : row->standard);
     return status;
 }
 

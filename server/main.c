@@ -227,6 +227,7 @@ static struct shell_settings shell_settings(const struct daemon *daemon, const s
                  .tls = daemon->tls,
                  .connections_per_role = config->server.connections_per_uid,
                  .heartbeat_ns = config->events.heartbeat_ms * NS_PER_MS},
+        .observe = config->events.observe,
     };
 }
 
@@ -384,13 +385,8 @@ static struct status start(struct daemon *daemon)
 
 static void say_ready(const struct daemon *daemon)
 {
-    struct text unbuilt = TEXT_EMPTY;
     char seal[STATUS_MESSAGE_SIZE];
 
-    for (const char *const *part = config_unbuilt(); *part != NULL; part++)
-        text_format(&unbuilt, "%s%s", unbuilt.size == 0 ? "" : "; ", *part);
-    log_write(LOG_INFO, "not built yet", LOG_FIELDS(log_text("parts", text_string(&unbuilt))));
-    text_fini(&unbuilt);
     shell_look_seal(daemon->shell, seal);
     log_write(LOG_INFO, "workers are sealed", LOG_FIELDS(log_text("sandbox", seal)));
     for (size_t i = 0; i < daemon->config.server.listen.count; i++)

@@ -46,6 +46,8 @@ static const struct family {
     {"probed_events_total", "Changes published to subscribers."},
     {"probed_beats_total", "Heartbeats published."},
     {"probed_subscribers", "Subscribers connected now."},
+    {"probed_observed_homes", "Homes whose credentials are looked out for now."},
+    {"probed_observed_changes_total", "Changes of credentials that were seen without being told."},
 };
 
 static const struct family *find_family(const char *name)

@@ -9,6 +9,7 @@ void service_overview(struct service *service, struct overview *overview_out)
     overview_out->draining = atomic_load(&service->draining);
     shell_look(service->shell, &overview_out->engine);
     shell_look_news(service->shell, &overview_out->news);
+    shell_look_watches(service->shell, &overview_out->watches);
     shell_look_seal(service->shell, overview_out->seal);
 }
 
@@ -21,6 +22,8 @@ void overview_counters(const struct overview *overview, struct overview_counter 
     *next++ = (struct overview_counter){"probed_events_total", overview->news.events};
     *next++ = (struct overview_counter){"probed_beats_total", overview->news.beats};
     *next++ = (struct overview_counter){"probed_subscribers", overview->news.subscribers};
+    *next++ = (struct overview_counter){"probed_observed_homes", overview->watches.homes};
+    *next++ = (struct overview_counter){"probed_observed_changes_total", overview->watches.changes};
 }
 
 const struct timing *service_timing(const struct service *service)

@@ -16,6 +16,7 @@ struct overview {
     bool draining;
     struct engine_view engine;
     struct news_counts news;
+    struct shell_watch_counts watches;
     char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, for a person */
 };
 
@@ -27,7 +28,7 @@ struct overview_counter {
     uint64_t value;
 };
 
-enum { OVERVIEW_COUNTER_COUNT = ENGINE_COUNTER_COUNT + 3 };
+enum { OVERVIEW_COUNTER_COUNT = ENGINE_COUNTER_COUNT + 5 };
 
 void overview_counters(const struct overview *overview, struct overview_counter counters[OVERVIEW_COUNTER_COUNT]);
 

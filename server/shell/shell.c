@@ -7,10 +7,14 @@
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
 #include "server/base/log.h"
+#include "server/shell/watchlist.h"
 #include "server/threads/lock.h"
 #include "server/threads/thread.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +26,10 @@
 #define STOP_MARGIN_NS (2 * NS_PER_S)
 #define HURRY_NS       (80 * NS_PER_MS) /* between two of custody_hurry */
 
+/* Homes looked out for, a descriptor of ours and one of the custodian's each; and those of whom it is remembered that
+ * they no longer are. */
+enum { WATCHED_COUNT_MAX = 4096, LET_GO_COUNT_MAX = 4 * WATCHED_COUNT_MAX };
+
 struct shell {
     /* Fixed at create. */
     struct homes *homes; /* lent */
@@ -30,6 +38,7 @@ struct shell {
     struct news *news;
     shell_answered *answered;
     void *context;
+    bool observes;
     pthread_t timer;
 
     /* Guarded by lock. */
@@ -38,6 +47,8 @@ struct shell {
     struct condition emptied; /* while draining: something was given back or is gone */
     struct engine *engine;
     struct list departures; /* struct shell_departure */
+    struct watchlist watchlist;
+    uint64_t changes_seen;
     uint64_t stop_wait_ns;
     uint64_t timer_due_ns; /* when the timer thread wakes by itself; 0: it is awake */
     uint64_t hurry_ns;     /* when starts that hang are given up; UINT64_MAX: nobody waits for them */
@@ -100,22 +111,23 @@ static void give_back(struct shell *shell, struct engine_call *call)
         shell->answered(shell->context, call);
 }
 
-/* ---- a name that leads to another directory ---- */
+/* ---- what nobody asked for: another directory, other credentials ---- */
 
-/* The home is one generation on, all of it. */
-static struct status fence_held(struct shell *shell, uint64_t now_ns, const char *path, struct actions *actions)
-    REQUIRES(shell->lock)
+/* The home is one generation on, in what concerns the provider ("": all of it), though nobody asked for it. */
+static struct status fence_held(struct shell *shell, uint64_t now_ns, const char *path, const char *provider,
+                                const char *reason, struct actions *actions) REQUIRES(shell->lock)
 {
     struct engine_call *own = calloc(1, sizeof *own);
 
     lock_assert_held(&shell->lock);
     if (own == NULL)
-        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to note that a home is another directory");
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to note of a home that %s", reason);
     own->id = OWN_CALL_ID;
     own->kind = ENGINE_CALL_INVALIDATE;
     own->arrived_ns = now_ns;
     own->deadline_ns = UINT64_MAX;
-    strcpy(own->invalidate.reason, "the home is another directory now");
+    snprintf(own->provider, sizeof own->provider, "%s", provider);
+    snprintf(own->invalidate.reason, sizeof own->invalidate.reason, "%s", reason);
     engine_invalidate_arrived(shell->engine, now_ns, own, path, 0, actions);
     return own->result.status; /* it is given back with the actions, or with the news */
 }
@@ -130,18 +142,46 @@ static struct engine_directory directory_of(const struct home_identity *identity
 }
 
 /* What is decided from now on is about this directory.  What it was before is void first. */
-static struct status observe_held(struct shell *shell, uint64_t now_ns, const struct home_place *place,
-                                  struct engine_directory *directory_out, struct actions *actions) REQUIRES(shell->lock)
+static struct status settle_directory_held(struct shell *shell, uint64_t now_ns, const struct home_place *place,
+                                           struct engine_directory *directory_out, struct actions *actions)
+    REQUIRES(shell->lock)
 {
     struct status status = status_ok();
 
     *directory_out = directory_of(&place->identity);
     if (!engine_home_is_other(shell->engine, place->canonical, directory_out))
         return status;
-    status = fence_held(shell, now_ns, place->canonical, actions);
+    status = fence_held(shell, now_ns, place->canonical, "", "the home is another directory now", actions);
     if (status_is_ok(&status))
         engine_home_becomes(shell->engine, place->canonical, directory_out);
     return status;
+}
+
+/* A home that was let go is asked for again: what happened in it meanwhile, nobody knows. */
+static struct status note_use_held(struct shell *shell, uint64_t now_ns, const char *path, struct actions *actions)
+    REQUIRES(shell->lock)
+{
+    struct watch *watch = watchlist_is_crowded(&shell->watchlist) ? watchlist_find(&shell->watchlist, path) : NULL;
+    struct status status = status_ok();
+
+    if (watch == NULL)
+        return status;
+    watchlist_touch(&shell->watchlist, watch);
+    if (watch->state != WATCH_LET_GO)
+        return status;
+    status = fence_held(shell, now_ns, path, "", "nobody looked at its credentials for a while", actions);
+    if (status_is_ok(&status))
+        watchlist_remove(&shell->watchlist, watch);
+    return status;
+}
+
+/* Both, for whatever asks for a home. */
+static struct status observe_held(struct shell *shell, uint64_t now_ns, const struct home_place *place,
+                                  struct engine_directory *directory_out, struct actions *actions) REQUIRES(shell->lock)
+{
+    struct status status = settle_directory_held(shell, now_ns, place, directory_out, actions);
+
+    return status_is_ok(&status) ? note_use_held(shell, now_ns, place->canonical, actions) : status;
 }
 
 /* The call goes no further. */
@@ -166,16 +206,101 @@ static void worker_gone(void *context, uint64_t worker_id, bool by_itself, const
     leave(shell, &actions);
 }
 
+/* What is to be asked of custody once the lock is released. */
+struct watch_orders {
+    uint64_t observed_id; /* 0: none */
+    int observed_fd;
+    uint64_t forgotten_ids[2]; /* 0: none */
+    struct list starts;        /* struct pinned_start: they wait no longer */
+};
+
+/* The opened home goes on its way to custody. */
+static void start_pinned(struct shell *shell, uint64_t worker_id, int home_fd)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    uint64_t now_ns = enter(shell);
+    bool taken = engine_worker_pinned(shell->engine, now_ns, worker_id, home_fd, &actions);
+
+    leave(shell, &actions);
+    if (!taken)
+        close(home_fd);
+}
+
+static void start_all_pinned(struct shell *shell, struct list *starts)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(starts)) != NULL) {
+        struct pinned_start *start = LIST_OWNER(node, struct pinned_start, node);
+
+        start_pinned(shell, start->worker_id, start->home_fd);
+        free(start);
+    }
+}
+
+static void take_starts_held(struct watch *watch, struct list *starts)
+{
+    while (watch->starts.first != NULL)
+        list_move(starts, watch->starts.first);
+}
+
+/* The directory that is looked at is the one that workers are started in: another's watch is over. */
+static struct watch *find_watch_held(struct shell *shell, const char *home, const struct engine_directory *directory,
+                                     struct watch_orders *orders) REQUIRES(shell->lock)
+{
+    struct watch *watch = watchlist_find(&shell->watchlist, home);
+
+    if (watch == NULL || memcmp(&watch->directory, directory, sizeof *directory) == 0)
+        return watch;
+    orders->forgotten_ids[0] = watch->id;
+    take_starts_held(watch, &orders->starts); /* the engine does not want them any more */
+    watchlist_remove(&shell->watchlist, watch);
+    return NULL;
+}
+
+/* Whether the start waits until its home was looked at, and so is taken.  Where there is no memory or no descriptor for
+ * that, the home is not looked at, and nothing waits. */
+static bool watch_start_held(struct shell *shell, const char *home, const struct engine_directory *directory,
+                             uint64_t worker_id, int home_fd, struct watch_orders *orders) REQUIRES(shell->lock)
+{
+    struct watch *watch = find_watch_held(shell, home, directory, orders);
+    bool is_new = watch == NULL;
+
+    if (is_new) {
+        orders->observed_fd = fcntl(home_fd, F_DUPFD_CLOEXEC, 0);
+        watch = orders->observed_fd < 0 ? NULL : watchlist_add(&shell->watchlist, home, directory);
+        if (watch == NULL) {
+            if (orders->observed_fd >= 0)
+                close(orders->observed_fd);
+            return false;
+        }
+        orders->observed_id = watch->id;
+        orders->forgotten_ids[1] = watchlist_let_go(&shell->watchlist);
+    }
+    return watch->state == WATCH_UNSETTLED && watch_add_start(watch, worker_id, home_fd);
+}
+
+static void carry_out_watch_orders(struct shell *shell, struct watch_orders *orders)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (orders->forgotten_ids[i] != 0)
+            custody_forget(shell->custody, orders->forgotten_ids[i]);
+    }
+    if (orders->observed_id != 0)
+        custody_observe(shell->custody, orders->observed_id, orders->observed_fd);
+    start_all_pinned(shell, &orders->starts);
+}
+
 static void worker_pinned(void *context, struct homes_ticket ticket, const struct status *status,
                           const struct home_place *place, int home_fd)
 {
     struct shell *shell = context;
     struct actions actions = ACTIONS_EMPTY;
-    uint64_t now_ns;
-    bool taken;
-
+    struct watch_orders orders = {.observed_id = 0};
     struct engine_directory directory;
     struct status observed;
+    uint64_t now_ns;
+    bool waits = false;
 
     if (!status_is_ok(status)) {
         log_write(LOG_WARN, "worker not started",
@@ -186,16 +311,16 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     now_ns = enter(shell);
     /* When it is another one than was asked for, the home moves on and this start is not wanted any more. */
     observed = observe_held(shell, now_ns, place, &directory, &actions);
+    if (status_is_ok(&observed) && shell->observes)
+        waits = watch_start_held(shell, place->canonical, &directory, ticket.id, home_fd, &orders);
+    leave(shell, &actions);
+    carry_out_watch_orders(shell, &orders);
     if (!status_is_ok(&observed)) {
-        leave(shell, &actions);
         close(home_fd);
         worker_gone(shell, ticket.id, false, &observed);
-        return;
+    } else if (!waits) {
+        start_pinned(shell, ticket.id, home_fd);
     }
-    taken = engine_worker_pinned(shell->engine, now_ns, ticket.id, home_fd, &actions);
-    leave(shell, &actions);
-    if (!taken)
-        close(home_fd);
 }
 
 static void carry_out_order(struct shell *shell, const struct engine_order *order, const char *home)
@@ -283,6 +408,66 @@ static void worker_spoke(void *context, uint64_t worker_id, uint64_t turn)
 
     engine_worker_spoke(shell->engine, now_ns, worker_id, turn, &actions);
     leave(shell, &actions);
+}
+
+static void home_settled(void *context, uint64_t home_id)
+{
+    struct shell *shell = context;
+    struct list starts = {0};
+    struct watch *watch;
+    bool known;
+
+    lock_acquire(&shell->lock);
+    watch = watchlist_find_id(&shell->watchlist, home_id);
+    known = watch != NULL;
+    if (known) {
+        watch->state = WATCH_SETTLED;
+        take_starts_held(watch, &starts);
+    }
+    lock_release(&shell->lock);
+    if (!known)
+        custody_forget(shell->custody, home_id); /* it was taken off the list before custody knew of it */
+    start_all_pinned(shell, &starts);
+}
+
+/* `lost`: its directory is, and with it all that was in it. */
+static void home_changed_held(struct shell *shell, uint64_t home_id, const char *provider, bool lost,
+                              struct actions *actions) REQUIRES(shell->lock)
+{
+    struct watch *watch = watchlist_find_id(&shell->watchlist, home_id);
+    struct status status;
+
+    if (watch == NULL)
+        return;
+    shell->changes_seen++;
+    status = fence_held(shell, clock_now_ns(), watch->home, provider,
+                        lost ? "its directory is gone" : "its credentials changed", actions);
+    if (!status_is_ok(&status))
+        log_write(LOG_ERROR, "a change of credentials is lost",
+                  LOG_FIELDS(log_text("home", watch->home), log_text("cause", status.message)));
+    if (lost)
+        watchlist_remove(&shell->watchlist, watch);
+}
+
+static void home_changed(void *context, uint64_t home_id, const char *provider)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+
+    (void)enter(shell);
+    home_changed_held(shell, home_id, provider, false, &actions);
+    leave(shell, &actions);
+}
+
+static void home_lost(void *context, uint64_t home_id)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+
+    (void)enter(shell);
+    home_changed_held(shell, home_id, "", true, &actions);
+    leave(shell, &actions);
+    custody_forget(shell->custody, home_id);
 }
 
 static bool worker_is_gone(void *context, uint64_t worker_id)
@@ -460,7 +645,12 @@ static struct status create_engine(struct shell *shell, const struct engine_sett
 struct status shell_create(const struct shell_settings *settings, struct homes *homes, shell_answered *answered,
                            void *context, struct shell **shell_out)
 {
-    static const struct custody_events custody_events = {.up = worker_up, .gone = worker_gone, .spoke = worker_spoke};
+    static const struct custody_events custody_events = {.up = worker_up,
+                                                         .gone = worker_gone,
+                                                         .spoke = worker_spoke,
+                                                         .settled = home_settled,
+                                                         .changed = home_changed,
+                                                         .lost = home_lost};
     static const struct news_source news_source = {
         .next = news_next, .epoch = news_epoch, .answered = news_answered, .judge = news_judge, .look = news_home_look};
     struct news_settings news_settings = settings->news;
@@ -472,6 +662,8 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
     shell->homes = homes;
     shell->answered = answered;
     shell->context = context;
+    shell->observes = settings->observe;
+    watchlist_init(&shell->watchlist, WATCHED_COUNT_MAX, LET_GO_COUNT_MAX);
     shell->stop_wait_ns = stop_wait_ns(settings);
     shell->hurry_ns = UINT64_MAX;
     lock_init(&shell->lock, "engine");
@@ -506,6 +698,7 @@ destroy_custody:
 destroy_engine:
     engine_destroy(shell->engine);
 free_shell:
+    watchlist_fini(&shell->watchlist);
     condition_fini(&shell->emptied);
     condition_fini(&shell->timer_wake);
     lock_fini(&shell->lock);
@@ -575,6 +768,7 @@ void shell_destroy(struct shell *shell)
     news_destroy(shell->news);
     custody_destroy(shell->custody);
     engine_destroy(shell->engine);
+    watchlist_fini(&shell->watchlist);
     condition_fini(&shell->emptied);
     condition_fini(&shell->timer_wake);
     lock_fini(&shell->lock);
@@ -724,6 +918,14 @@ size_t shell_look_history(struct shell *shell, struct history_event *events, siz
 void shell_look_news(struct shell *shell, struct news_counts *counts_out)
 {
     news_look(shell->news, counts_out);
+}
+
+void shell_look_watches(struct shell *shell, struct shell_watch_counts *counts_out)
+{
+    lock_acquire(&shell->lock);
+    counts_out->homes = shell->watchlist.watched.count;
+    counts_out->changes = shell->changes_seen;
+    lock_release(&shell->lock);
 }
 
 void shell_look_seal(struct shell *shell, char text[STATUS_MESSAGE_SIZE])

@@ -9,6 +9,9 @@
  * A home is a name to the engine.  Here it is also the directory that the name leads to: when that is another one, the
  * home moves one generation on (CAUSE_OBSERVED), and who asked when it was the former gets no answer from the latter.
  *
+ * It has the credentials of homes looked at from their first start on (events.observe); what changed is invalidated the
+ * same way.
+ *
  * Threads: any; one of its own, the timer.  Locks: the engine's, a leaf. */
 #ifndef SERVER_SHELL_SHELL_H
 #define SERVER_SHELL_SHELL_H
@@ -27,6 +30,7 @@ struct shell_settings {
     struct custody_settings custody;
     struct work_settings work;
     struct news_settings news; /* its `admits` is the shell's business */
+    bool observe;              /* look out for changes of credentials in homes that workers are started for */
 };
 
 /* A call is its owner's again: call->result says what to tell its client. */
@@ -91,6 +95,12 @@ size_t shell_look_busy_homes(struct shell *shell, struct engine_home_view *views
                              bool *more_out);
 size_t shell_look_history(struct shell *shell, struct history_event *events, size_t event_count_max);
 void shell_look_news(struct shell *shell, struct news_counts *counts_out);
+
+/* How many homes are looked out for, and how many changes of credentials were seen. */
+struct shell_watch_counts {
+    uint64_t homes, changes;
+};
+void shell_look_watches(struct shell *shell, struct shell_watch_counts *counts_out);
 
 /* How workers are sealed, and one of them: as in custody.h. */
 void shell_look_seal(struct shell *shell, char text[STATUS_MESSAGE_SIZE]);

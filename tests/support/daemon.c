@@ -50,7 +50,7 @@ static void make_environment(const char *environment[ENVIRONMENT_COUNT_MAX], con
 {
     size_t count = 0;
 
-    for (char **entry = environ; *entry != NULL && count + 5 < ENVIRONMENT_COUNT_MAX; entry++) {
+    for (char **entry = environ; *entry != NULL && count + 6 < ENVIRONMENT_COUNT_MAX; entry++) {
         if (strncmp(*entry, "PROBED_", 7) != 0)
             environment[count++] = *entry;
     }
@@ -58,6 +58,7 @@ static void make_environment(const char *environment[ENVIRONMENT_COUNT_MAX], con
     environment[count++] = "PROBED_WORKER_WRITABLE_HOME=yes"; /* where the scripted worker keeps its log */
     environment[count++] = "PROBED_SERVER_DRAIN_MS=100";      /* most tests end with calls that nobody waits for */
     environment[count++] = "PROBED_POOL_PREWARM=no";          /* a cold answer tells that a worker was replaced */
+    environment[count++] = "PROBED_EVENTS_OBSERVE=no";        /* the story of that is a story of its own */
     environment[count] = NULL;
 }
 

@@ -61,7 +61,7 @@ static const struct promise promises[] = {
     {"probe", "failure_ttl_ms", "1000", 0, 60000, false},
     {"probe", "keep_good_ms", "86400000", 0, OPEN, false},
     {"events", "heartbeat_ms", "1000", 50, 60000, false},
-    {"events", "observe", "no", 0, 0, true},
+    {"events", "observe", "yes", 0, 0, false},
     {"worker", "command", "", 0, 0, false}, /* none: the built-in worker */
     {"worker", "home_env", "HERMES_HOME", 0, 0, false},
     {"worker", "env_pass", "PATH LANG LC_ALL TZ SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY NO_PROXY", 0, 0, false},
@@ -294,24 +294,6 @@ START_TEST(what_is_no_whole_number_is_none)
                    "99999999999999999999999", NULL);
     expect_refusal("--pool-idle-ms: 18446744073709551615 is above 9223372036854", "--pool-idle-ms",
                    "18446744073709551615", NULL);
-}
-END_TEST
-
-START_TEST(what_is_not_built_yet_is_refused_unless_it_is_off)
-{
-    expect_refusal("--events-observe: is not built yet and has to stay no", "--events-observe", "yes", NULL);
-    expect_file_refusal("[events]\nobserve = yes\n", ":2: events.observe: is not built yet and has to stay no");
-}
-END_TEST
-
-START_TEST(the_start_can_say_what_is_not_built)
-{
-    const char *const *notes = config_unbuilt();
-    size_t count = 0;
-
-    for (; notes[count] != NULL; count++)
-        ck_assert_str_ne(notes[count], "");
-    ck_assert_uint_eq(count, 1);
 }
 END_TEST
 
@@ -1137,8 +1119,6 @@ int main(void)
     tcase_add_loop_test(each, every_default_is_the_contracts, 0, PROMISE_COUNT);
     tcase_add_loop_test(each, a_number_is_held_to_its_range_on_both_sides, 0, PROMISE_COUNT);
     tcase_add_test(each, there_is_no_setting_that_the_contract_does_not_name);
-    tcase_add_test(each, what_is_not_built_yet_is_refused_unless_it_is_off);
-    tcase_add_test(each, the_start_can_say_what_is_not_built);
 
     tcase_add_test(values, what_is_no_whole_number_is_none);
     tcase_add_test(values, a_command_is_split_as_a_shell_splits_words);

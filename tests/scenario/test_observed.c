@@ -1,0 +1,446 @@
+/* The daemon sees by itself that a credential changed, and nothing but that: the real reader, the real inotify.
+ *
+ * What must not be an event is shown by the next one that must be: generations are dense. */
+#include "server/base/clock.h"
+#include "server/base/text.h"
+#include "tests/support/listener.h"
+#include "tests/support/process.h"
+#include "tests/support/story.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEEN_MS = 1000, POLLED_MS = 3000, POOL_SIZE = 512 };
+
+static struct listener listener;
+static uint64_t generation; /* of the home, as last heard */
+
+static void observed_setup(void)
+{
+    static const char *const settings[] = {"--events-observe", "yes", "--events-heartbeat-ms", "50", NULL};
+
+    stage_open(&stage, settings);
+    listener_open(&listener, server->events_url);
+    generation = 1;
+}
+
+static void observed_teardown(void)
+{
+    listener_close(&listener);
+    story_teardown();
+}
+
+/* ---- what a home holds ---- */
+
+static const char *in_home(const char *file)
+{
+    static char paths[4][HOME_PATH_SIZE * 2];
+    static size_t next;
+    char *path = paths[next++ % ROW_COUNT(paths)];
+
+    snprintf(path, sizeof paths[0], "%s/%s", home->path, file);
+    return path;
+}
+
+static void write_in_place(const char *path, const char *text)
+{
+    FILE *stream = fopen(path, "we");
+
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_int_ge(fputs(text, stream), 0);
+    ck_assert_int_eq(fclose(stream), 0);
+}
+
+/* A `.env` with this number of a key. */
+static void env_of(size_t number, char text[POOL_SIZE])
+{
+    snprintf(text, POOL_SIZE, "OPENROUTER_API_KEY=sk-or-v1-%064zu\n", number);
+}
+
+/* A pool of auth.json: the token is a credential, the marks behind it are not. */
+static void pool_of(size_t token, size_t mark, char text[POOL_SIZE])
+{
+    snprintf(text, POOL_SIZE,
+             "{\"credential_pool\": {\"openrouter\": [{\"id\": \"a1\", \"access_token\": \"sk-or-v1-%064zu\", "
+             "\"last_status_at\": %zu, \"request_count\": %zu}]}, \"updated_at\": \"2026-11-24T10:00:%02zuZ\"}\n",
+             token, mark, mark, mark % 60);
+}
+
+/* From the first probe on it is observed. */
+static void begin_observing(void)
+{
+    expect_plan(begin("openrouter", NULL), "one");
+    ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 1);
+}
+
+/* ---- what is heard ---- */
+
+/* The next event is the next generation, of this provider (NULL: whichever), seen and not asked for; the milliseconds
+ * since then. */
+static uint64_t expect_change(const char *provider, uint64_t since_ns)
+{
+    struct heard heard = listener_next_event(&listener);
+    uint64_t ms = (clock_now_ns() - since_ns) / NS_PER_MS;
+
+    generation++;
+    ck_assert_str_eq(heard.event->home, home->path);
+    if (provider != NULL)
+        ck_assert_str_eq(heard.event->provider, provider);
+    ck_assert_int_eq((int)heard.event->cause, PROBED__V1__CAUSE__CAUSE_OBSERVED);
+    ck_assert_uint_eq(heard.event->fence->generation, generation);
+    heard_end(&heard);
+    return ms;
+}
+
+static void expect_seen(const char *provider, uint64_t since_ns)
+{
+    uint64_t ms = expect_change(provider, since_ns);
+
+    ck_assert_msg(ms <= SEEN_MS || !patience_time_counts(), "seen after %d ms", (int)ms);
+}
+
+static uint64_t fence_generation(void)
+{
+    struct call *call = sync_begin(caller, home->path);
+    uint64_t now = sync_response(call)->fence->generation;
+
+    call_end(call);
+    return now;
+}
+
+/* ---- ways to change a credential ---- */
+
+static void change_in_place(size_t number)
+{
+    char text[POOL_SIZE];
+
+    env_of(number, text);
+    write_in_place(in_home(".env"), text);
+}
+
+static void change_by_rename(size_t number)
+{
+    char text[POOL_SIZE];
+
+    env_of(number, text);
+    home_write(home, ".env", text);
+}
+
+/* Gone, and there again with what was never there: two changes. */
+static void change_by_removal(size_t number)
+{
+    ck_assert_int_eq(unlink(in_home(".env")), 0);
+    expect_seen("openrouter", clock_now_ns());
+    change_in_place(number);
+}
+
+/* A link that leads to one file and then, in an instant, to another. */
+static void change_by_link(size_t number)
+{
+    char target[32], text[POOL_SIZE];
+
+    snprintf(target, sizeof target, "pool-%zu", number % 2);
+    pool_of(number, 0, text);
+    write_in_place(in_home(target), text);
+    unlink(in_home("link"));
+    ck_assert_int_eq(symlink(target, in_home("link")), 0);
+    ck_assert_int_eq(rename(in_home("link"), in_home("auth.json")), 0);
+}
+
+static void (*const changes[])(size_t number) = {change_in_place, change_by_rename, change_by_removal, change_by_link};
+
+START_TEST(a_change_is_seen_within_a_second)
+{
+    size_t count = patience_count(200);
+
+    changes[_i == 2 ? 0 : _i](0);
+    begin_observing();
+    for (size_t i = 1; i <= count; i++) {
+        uint64_t since_ns = clock_now_ns();
+
+        changes[_i](i);
+        expect_seen("openrouter", changes[_i] == change_by_removal ? clock_now_ns() : since_ns);
+    }
+    ck_assert_uint_ge(daemon_number(server, "probed_observed_changes_total"), count);
+}
+END_TEST
+
+START_TEST(what_a_link_leads_to_is_polled)
+{
+    size_t count = patience_count(40);
+    char text[POOL_SIZE];
+
+    pool_of(0, 0, text);
+    ck_assert_int_eq(mkdir(in_home("elsewhere"), 0700), 0);
+    write_in_place(in_home("elsewhere/pool"), text);
+    ck_assert_int_eq(symlink("elsewhere/pool", in_home("auth.json")), 0);
+    begin_observing();
+    for (size_t i = 1; i <= count; i++) {
+        uint64_t since_ns = clock_now_ns(), ms;
+
+        pool_of(i, 0, text);
+        write_in_place(in_home("elsewhere/pool"), text);
+        ms = expect_change("openrouter", since_ns);
+        ck_assert_msg(ms <= POLLED_MS || !patience_time_counts(), "seen after %d ms", (int)ms);
+    }
+}
+END_TEST
+
+/* ---- what is no change ---- */
+
+START_TEST(bookkeeping_is_no_change)
+{
+    size_t count = patience_count(1000);
+    char text[POOL_SIZE];
+
+    pool_of(1, 0, text);
+    home_write(home, "auth.json", text);
+    begin_observing();
+    for (size_t i = 1; i <= count; i++) {
+        pool_of(1, i, text);
+        home_write(home, "auth.json", text);
+    }
+    pool_of(2, count, text);
+    home_write(home, "auth.json", text);
+    expect_seen("openrouter", clock_now_ns());
+}
+END_TEST
+
+START_TEST(the_same_values_are_no_change)
+{
+    size_t count = patience_count(1000);
+
+    change_by_rename(1);
+    begin_observing();
+    for (size_t i = 1; i <= count; i++) {
+        changes[i % 2](1);
+        ck_assert_int_eq(chmod(in_home(".env"), i % 4 < 2 ? 0600 : 0644), 0);
+    }
+    change_by_rename(2);
+    expect_seen("openrouter", clock_now_ns());
+}
+END_TEST
+
+START_TEST(writes_that_belong_together_are_one_change)
+{
+    char text[POOL_SIZE];
+
+    change_by_rename(1);
+    begin_observing();
+    for (size_t i = 2; i < 12; i++)
+        change_in_place(i);
+    pool_of(2, 0, text);
+    home_write(home, "auth.json", text);
+    expect_seen("openrouter", clock_now_ns());
+    change_by_rename(1);
+    expect_seen("openrouter", clock_now_ns());
+}
+END_TEST
+
+/* ---- whom it concerns ---- */
+
+START_TEST(another_providers_answers_go_on)
+{
+    change_by_rename(1);
+    begin_observing();
+    expect_plan(begin("anthropic", NULL), "one");
+    change_by_rename(2);
+    expect_seen("openrouter", clock_now_ns());
+    expect_origin(begin("anthropic", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+}
+END_TEST
+
+START_TEST(what_no_provider_is_known_for_concerns_the_home)
+{
+    home_write(home, ".env", "OF_MY_OWN_WORKER=one\n");
+    begin_observing();
+    home_write(home, ".env", "OF_MY_OWN_WORKER=two\n");
+    expect_seen("", clock_now_ns());
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+}
+END_TEST
+
+START_TEST(a_probe_in_the_air_is_asked_again)
+{
+    struct call *overtaken;
+
+    change_by_rename(1);
+    overtaken = begin_leased("gate", NULL);
+    home_write(home, "credential", "two");
+    home_write(home, ".env", "OF_MY_OWN_WORKER=two\n");
+    home_wait(home, "ask", 2);
+    home_open_gate(home, 2);
+    ck_assert_str_eq(probe_response(overtaken)->usage->plan, "two");
+    ck_assert_uint_ge(probe_response(overtaken)->fence->generation, 2);
+    call_end(overtaken);
+}
+END_TEST
+
+/* ---- a directory that goes ---- */
+
+START_TEST(a_home_that_is_removed_has_changed)
+{
+    char command[HOME_PATH_SIZE + 16];
+    struct heard heard;
+
+    change_by_rename(1);
+    begin_observing();
+    snprintf(command, sizeof command, "rm -rf %s", home->path);
+    ck_assert_int_eq(system(command), 0);
+    heard = listener_next_event(&listener);
+    ck_assert_str_eq(heard.event->home, home->path);
+    ck_assert_int_eq((int)heard.event->cause, PROBED__V1__CAUSE__CAUSE_OBSERVED);
+    heard_end(&heard);
+    daemon_wait(server, "probed_observed_homes", 0);
+}
+END_TEST
+
+START_TEST(a_home_that_is_made_again_is_observed_again)
+{
+    char command[HOME_PATH_SIZE + 16];
+
+    change_by_rename(1);
+    begin_observing();
+    snprintf(command, sizeof command, "rm -rf %s", home->path);
+    ck_assert_int_eq(system(command), 0);
+    daemon_wait(server, "probed_observed_homes", 0);
+    home_create(home, &stage.scratch, "home");
+    change_by_rename(1);
+    begin_observing();
+    generation = fence_generation();
+    listener_close(&listener); /* and what it has not read */
+    listener_open(&listener, server->events_url);
+    change_by_rename(2);
+    expect_seen("openrouter", clock_now_ns());
+}
+END_TEST
+
+/* ---- nobody is looking for a while ---- */
+
+static pid_t custodian(void)
+{
+    pid_t pid = process_child_named(server->pid, "probed-custodian");
+
+    ck_assert_int_gt(pid, 0);
+    return pid;
+}
+
+/* More events than the kernel keeps (fs.inotify.max_queued_events) while nobody takes them. */
+static void fill_queue(const struct home *other)
+{
+    FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+    unsigned long count = 0;
+    char path[HOME_PATH_SIZE * 2];
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%lu", &count), 1);
+    fclose(file);
+    for (unsigned long i = 0; i <= count; i++) { /* two in a row that are the same would be one */
+        snprintf(path, sizeof path, "%s/%s", other->path, i % 2 == 0 ? "gate" : "credential");
+        ck_assert_int_eq(chmod(path, 0600), 0);
+    }
+}
+
+START_TEST(a_queue_that_overflows_loses_nothing)
+{
+    struct home other;
+    pid_t pid;
+
+    change_by_rename(1);
+    begin_observing();
+    home_create(&other, &stage.scratch, "other");
+    expect_plan(probe_begin(caller, other.path, "openrouter", NULL, 0), "one");
+    pid = custodian();
+    ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+    fill_queue(&other);
+    change_by_rename(2);
+    ck_assert_int_eq(kill(pid, SIGCONT), 0);
+    expect_change("openrouter", clock_now_ns());
+}
+END_TEST
+
+START_TEST(what_changes_while_there_is_no_custodian_is_seen_by_the_next)
+{
+    size_t count = patience_count(40);
+
+    change_by_rename(0);
+    begin_observing();
+    for (size_t i = 1; i <= count; i++) {
+        pid_t pid = custodian();
+
+        ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+        change_by_rename(i);
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        expect_change("", clock_now_ns()); /* which provider it was, the one that died knew */
+    }
+}
+END_TEST
+
+START_TEST(a_custodians_death_is_no_change)
+{
+    change_by_rename(1);
+    begin_observing();
+    ck_assert_int_eq(kill(custodian(), SIGKILL), 0);
+    daemon_wait(server, "idle", 0);
+    expect_origin(begin_refresh("openrouter"), PROBED__V1__ORIGIN__ORIGIN_COLD); /* there is another custodian */
+    change_by_rename(2);
+    expect_change(NULL, clock_now_ns()); /* perhaps before the other has read it once */
+}
+END_TEST
+
+/* ---- it can be turned off ---- */
+
+static void off_setup(void)
+{
+    static const char *const settings[] = {"--events-observe", "no", "--events-heartbeat-ms", "50", NULL};
+
+    stage_open(&stage, settings);
+    listener_open(&listener, server->events_url);
+}
+
+START_TEST(who_is_told_to_looks_at_nothing)
+{
+    struct call *call;
+
+    change_by_rename(1);
+    expect_plan(begin("openrouter", NULL), "one");
+    ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 0);
+    change_by_rename(2);
+    call = invalidate_begin(caller, home->path, "", PROBED__V1__BARRIER__BARRIER_QUIESCED);
+    ck_assert_uint_eq(invalidate_response(call)->fence->generation, 2);
+    call_end(call);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("observed");
+    TCase *tcase = tcase_create("seen");
+
+    tcase_add_checked_fixture(tcase, observed_setup, observed_teardown);
+    tcase_set_timeout(tcase, patience_test_s());
+    tcase_add_loop_test(tcase, a_change_is_seen_within_a_second, 0, (int)ROW_COUNT(changes));
+    tcase_add_test(tcase, what_a_link_leads_to_is_polled);
+    tcase_add_test(tcase, bookkeeping_is_no_change);
+    tcase_add_test(tcase, the_same_values_are_no_change);
+    tcase_add_test(tcase, writes_that_belong_together_are_one_change);
+    tcase_add_test(tcase, another_providers_answers_go_on);
+    tcase_add_test(tcase, what_no_provider_is_known_for_concerns_the_home);
+    tcase_add_test(tcase, a_probe_in_the_air_is_asked_again);
+    tcase_add_test(tcase, a_home_that_is_removed_has_changed);
+    tcase_add_test(tcase, a_home_that_is_made_again_is_observed_again);
+    tcase_add_test(tcase, a_queue_that_overflows_loses_nothing);
+    tcase_add_test(tcase, what_changes_while_there_is_no_custodian_is_seen_by_the_next);
+    tcase_add_test(tcase, a_custodians_death_is_no_change);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("off");
+    tcase_add_checked_fixture(tcase, off_setup, observed_teardown);
+    tcase_set_timeout(tcase, patience_test_s());
+    tcase_add_test(tcase, who_is_told_to_looks_at_nothing);
+    suite_add_tcase(suite, tcase);
+    return check_main(suite);
+}
