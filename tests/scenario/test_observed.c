@@ -2,7 +2,7 @@
  *
  * What must not be an event is shown by the next one that must be: generations are dense. */
 #include "server/base/clock.h"
-#include "server/base/text.h"
+#include "tests/support/hung_mount.h"
 #include "tests/support/listener.h"
 #include "tests/support/process.h"
 #include "tests/support/story.h"
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SEEN_MS = 1000, POLLED_MS = 3000, POOL_SIZE = 512 };
@@ -78,8 +79,8 @@ static void begin_observing(void)
 
 /* ---- what is heard ---- */
 
-/* The next event is the next generation, of this provider (NULL: whichever), seen and not asked for; the milliseconds
- * since then. */
+/* The next event is the next generation, of this provider (NULL: whichever), seen and not asked for; how many
+ * milliseconds that is behind `since_ns`. */
 static uint64_t expect_change(const char *provider, uint64_t since_ns)
 {
     struct heard heard = listener_next_event(&listener);
@@ -93,13 +94,6 @@ static uint64_t expect_change(const char *provider, uint64_t since_ns)
     ck_assert_uint_eq(heard.event->fence->generation, generation);
     heard_end(&heard);
     return ms;
-}
-
-static void expect_seen(const char *provider, uint64_t since_ns)
-{
-    uint64_t ms = expect_change(provider, since_ns);
-
-    ck_assert_msg(ms <= SEEN_MS || !patience_time_counts(), "seen after %d ms", (int)ms);
 }
 
 static uint64_t fence_generation(void)
@@ -133,7 +127,7 @@ static void change_by_rename(size_t number)
 static void change_by_removal(size_t number)
 {
     ck_assert_int_eq(unlink(in_home(".env")), 0);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
     change_in_place(number);
 }
 
@@ -152,19 +146,35 @@ static void change_by_link(size_t number)
 
 static void (*const changes[])(size_t number) = {change_in_place, change_by_rename, change_by_removal, change_by_link};
 
-START_TEST(a_change_is_seen_within_a_second)
+static void (*change)(size_t number);
+
+/* Whether all of them were seen in time. */
+static bool change_often(size_t round)
 {
     size_t count = patience_count(200);
+    bool in_time = true;
 
-    changes[_i == 2 ? 0 : _i](0);
-    begin_observing();
     for (size_t i = 1; i <= count; i++) {
         uint64_t since_ns = clock_now_ns();
 
-        changes[_i](i);
-        expect_seen("openrouter", changes[_i] == change_by_removal ? clock_now_ns() : since_ns);
+        change(round * count + i);
+        if (change == change_by_removal)
+            since_ns = clock_now_ns(); /* of what came behind it */
+        in_time = expect_change("openrouter", since_ns) <= SEEN_MS && in_time;
     }
-    ck_assert_uint_ge(daemon_number(server, "probed_observed_changes_total"), count);
+    return in_time;
+}
+
+START_TEST(a_change_is_seen_within_a_second)
+{
+    change = changes[_i];
+    if (change == change_by_link)
+        change_by_link(0);
+    else
+        change_in_place(0);
+    begin_observing();
+    expect_in_time(change_often);
+    ck_assert_uint_ge(daemon_number(server, "probed_observed_changes_total"), patience_count(200));
 }
 END_TEST
 
@@ -205,7 +215,7 @@ START_TEST(bookkeeping_is_no_change)
     }
     pool_of(2, count, text);
     home_write(home, "auth.json", text);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
 }
 END_TEST
 
@@ -220,7 +230,7 @@ START_TEST(the_same_values_are_no_change)
         ck_assert_int_eq(chmod(in_home(".env"), i % 4 < 2 ? 0600 : 0644), 0);
     }
     change_by_rename(2);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
 }
 END_TEST
 
@@ -234,9 +244,9 @@ START_TEST(writes_that_belong_together_are_one_change)
         change_in_place(i);
     pool_of(2, 0, text);
     home_write(home, "auth.json", text);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
     change_by_rename(1);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
 }
 END_TEST
 
@@ -248,7 +258,7 @@ START_TEST(another_providers_answers_go_on)
     begin_observing();
     expect_plan(begin("anthropic", NULL), "one");
     change_by_rename(2);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
     expect_origin(begin("anthropic", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
     expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
 }
@@ -259,7 +269,7 @@ START_TEST(what_no_provider_is_known_for_concerns_the_home)
     home_write(home, ".env", "OF_MY_OWN_WORKER=one\n");
     begin_observing();
     home_write(home, ".env", "OF_MY_OWN_WORKER=two\n");
-    expect_seen("", clock_now_ns());
+    expect_change("", clock_now_ns());
     expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
 }
 END_TEST
@@ -315,7 +325,7 @@ START_TEST(a_home_that_is_made_again_is_observed_again)
     listener_close(&listener); /* and what it has not read */
     listener_open(&listener, server->events_url);
     change_by_rename(2);
-    expect_seen("openrouter", clock_now_ns());
+    expect_change("openrouter", clock_now_ns());
 }
 END_TEST
 
@@ -392,6 +402,76 @@ START_TEST(a_custodians_death_is_no_change)
 }
 END_TEST
 
+/* ---- a file system that hangs ---- */
+
+enum { HUNG_COUNT = 10 };
+
+static struct hung_mount hung;
+
+/* The namespace and the mount come before the daemon, and before any thread. */
+static void hung_setup(void)
+{
+    static const char *const settings[] = {"--events-observe", "yes", "--events-heartbeat-ms", "50", NULL};
+    static char directory[SCRATCH_PATH_SIZE + 8];
+
+    scratch_open(&stage.scratch);
+    home_create(home, &stage.scratch, "home");
+    snprintf(directory, sizeof directory, "%s/hung", stage.scratch.path);
+    ck_assert_int_eq(mkdir(directory, 0755), 0);
+    ck_assert(hung_mount_open(&hung, directory, true, 0));
+    daemon_start(server, &stage.scratch, settings);
+    listener_open(&listener, server->events_url);
+    generation = 1;
+}
+
+static void hung_teardown(void)
+{
+    hung_mount_close(&hung);
+    observed_teardown();
+}
+
+/* Waits until that many readers hang beside the workers: their look at the home is not answered. */
+static void wait_readers(size_t worker_count, size_t reader_count)
+{
+    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+
+    while (process_children(custodian(), NULL, 0) < worker_count + reader_count) {
+        ck_assert_msg(clock_now_ns() < due_ns, "no reader hangs");
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+static bool change_beside_the_hung(size_t round)
+{
+    enum { COUNT = 8 };
+    bool in_time = true;
+
+    for (size_t i = 1; i <= COUNT; i++) {
+        change_by_rename(round * COUNT + i);
+        in_time = expect_change("openrouter", clock_now_ns()) <= SEEN_MS && in_time;
+        expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    }
+    return in_time;
+}
+
+START_TEST(homes_that_hang_cost_others_nothing)
+{
+    char path[HOME_PATH_SIZE];
+
+    change_by_rename(0);
+    begin_observing();
+    for (size_t i = 0; i < HUNG_COUNT; i++) {
+        snprintf(path, sizeof path, "%s/h%zu", hung.directory, i);
+        expect_origin(probe_begin(caller, path, "openrouter", NULL, 0), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    }
+    ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 1 + HUNG_COUNT);
+    daemon_wait(server, "idle", 1 + HUNG_COUNT);
+    hung_mount_hang(&hung, false);
+    wait_readers(1 + HUNG_COUNT, HUNG_COUNT / 2);
+    expect_in_time(change_beside_the_hung);
+}
+END_TEST
+
 /* ---- it can be turned off ---- */
 
 static void off_setup(void)
@@ -437,6 +517,13 @@ int main(void)
     tcase_add_test(tcase, what_changes_while_there_is_no_custodian_is_seen_by_the_next);
     tcase_add_test(tcase, a_custodians_death_is_no_change);
     suite_add_tcase(suite, tcase);
+    if (hung_mount_possible()) {
+        tcase = tcase_create("hung");
+        tcase_add_checked_fixture(tcase, hung_setup, hung_teardown);
+        tcase_set_timeout(tcase, patience_test_s());
+        tcase_add_test(tcase, homes_that_hang_cost_others_nothing);
+        suite_add_tcase(suite, tcase);
+    }
     tcase = tcase_create("off");
     tcase_add_checked_fixture(tcase, off_setup, observed_teardown);
     tcase_set_timeout(tcase, patience_test_s());

@@ -22,8 +22,8 @@
 
 #define NEVER_NS        UINT64_MAX
 #define GATHER_NS       (100 * NS_PER_MS) /* from the first sign of a change to reading: proto/README.md 4 */
-#define INTERVAL_NS_MIN (250 * NS_PER_MS) /* between two readings of a home */
-#define INTERVAL_NS_MAX (600 * NS_PER_MS) /* the same while nothing comes of them; seen within a second even so */
+#define INTERVAL_NS_MIN (200 * NS_PER_MS) /* between two readings of a home */
+#define INTERVAL_NS_MAX (400 * NS_PER_MS) /* the same while nothing comes of them; seen within a second even so */
 #define POLL_NS         (2 * NS_PER_S)    /* seen within three seconds */
 #define QUICK_NS_MAX    (250 * NS_PER_MS)
 #define READING_NS_MAX  (5 * NS_PER_S)
@@ -551,10 +551,11 @@ static void call_due(struct observer *observer, uint64_t now_ns)
     }
 }
 
-/* Homes whose last reading hung have half of the slow places, and none of the others. */
+/* Where a reading hung, or may, being on a file system that waits for others, it takes none of the quick places, and
+ * half of the slow ones at most. */
 static struct list *find_room(struct observer *observer, const struct observed *home)
 {
-    if (home->hung)
+    if (home->hung || !home->local)
         return observer->slow.count < OBSERVER_SLOW_COUNT_MAX / 2 ? &observer->slow : NULL;
     return observer->quick.count < OBSERVER_QUICK_COUNT_MAX ? &observer->quick : NULL;
 }

@@ -7,8 +7,8 @@
  *   watched first, read then     what happens while a home is read has it read once more
  *   100 ms behind the first sign writes that belong together are one change
  *   polled every 2 s             where nobody tells: network file systems, the limit of watches, what a reader names
- *   a few at once, one a home    a home that changes all the time is read at most four times a second, and less often the
- *                                longer nothing comes of it; so no home can start processes without end
+ *   a few at once, one a home    a home that changes all the time is read at most five times a second, and half as often while
+ *                                nothing comes of it; so no home can start processes without end
  *   killed after 5 s             a reading that hangs; it leaves the places of the quick ones after 250 ms, so that a
  *                                file system that hangs costs its own homes alone
  *
@@ -28,7 +28,7 @@
 
 enum {
     OBSERVER_QUICK_COUNT_MAX = 4, /* readers younger than 250 ms */
-    OBSERVER_SLOW_COUNT_MAX = 16  /* older ones, and those of homes whose last reading hung */
+    OBSERVER_SLOW_COUNT_MAX = 16  /* older ones, and those of homes whose last reading hung, or that are not local */
 };
 
 struct observed; /* a home: observer.c */
