@@ -164,6 +164,7 @@ static struct status note_use_held(struct shell *shell, uint64_t now_ns, const c
     struct watch *watch = watchlist_is_crowded(&shell->watchlist) ? watchlist_find(&shell->watchlist, path) : NULL;
     struct status status = status_ok();
 
+    lock_assert_held(&shell->lock);
     if (watch == NULL)
         return status;
     watchlist_touch(&shell->watchlist, watch);
@@ -264,9 +265,9 @@ static bool watch_start_held(struct shell *shell, const char *home, const struct
                              uint64_t worker_id, int home_fd, struct watch_orders *orders) REQUIRES(shell->lock)
 {
     struct watch *watch = find_watch_held(shell, home, directory, orders);
-    bool is_new = watch == NULL;
 
-    if (is_new) {
+    lock_assert_held(&shell->lock);
+    if (watch == NULL) {
         orders->observed_fd = fcntl(home_fd, F_DUPFD_CLOEXEC, 0);
         watch = orders->observed_fd < 0 ? NULL : watchlist_add(&shell->watchlist, home, directory);
         if (watch == NULL) {
@@ -437,6 +438,7 @@ static void home_changed_held(struct shell *shell, uint64_t home_id, const char 
     struct watch *watch = watchlist_find_id(&shell->watchlist, home_id);
     struct status status;
 
+    lock_assert_held(&shell->lock);
     if (watch == NULL)
         return;
     shell->changes_seen++;

@@ -19,10 +19,30 @@ enum { SEEN_MS = 1000, POLLED_MS = 3000, POOL_SIZE = 512 };
 static struct listener listener;
 static uint64_t generation; /* of the home, as last heard */
 
+/* The address sanitizer looks for leaks, and for its options, in /proc, which a sealed reader cannot see, and calls that a
+ * failure: there, readers are not sealed and look for no leaks. */
+static const char *const settings[] = {"--events-observe",
+                                       "yes",
+                                       "--events-heartbeat-ms",
+                                       "50",
+                                       "--worker-env-pass",
+                                       "PATH ASAN_OPTIONS",
+                                       "--worker-sandbox",
+                                       PATIENCE_SANITIZED ? "off" : "auto",
+                                       NULL};
+
+static void excuse_readers(void)
+{
+    const char *options = getenv("ASAN_OPTIONS");
+    char excused[512];
+
+    snprintf(excused, sizeof excused, "%s:detect_leaks=0", options == NULL ? "" : options);
+    ck_assert_int_eq(setenv("ASAN_OPTIONS", excused, 1), 0);
+}
+
 static void observed_setup(void)
 {
-    static const char *const settings[] = {"--events-observe", "yes", "--events-heartbeat-ms", "50", NULL};
-
+    excuse_readers();
     stage_open(&stage, settings);
     listener_open(&listener, server->events_url);
     generation = 1;
@@ -411,7 +431,6 @@ static struct hung_mount hung;
 /* The namespace and the mount come before the daemon, and before any thread. */
 static void hung_setup(void)
 {
-    static const char *const settings[] = {"--events-observe", "yes", "--events-heartbeat-ms", "50", NULL};
     static char directory[SCRATCH_PATH_SIZE + 8];
 
     scratch_open(&stage.scratch);
@@ -419,6 +438,7 @@ static void hung_setup(void)
     snprintf(directory, sizeof directory, "%s/hung", stage.scratch.path);
     ck_assert_int_eq(mkdir(directory, 0755), 0);
     ck_assert(hung_mount_open(&hung, directory, true, 0));
+    excuse_readers();
     daemon_start(server, &stage.scratch, settings);
     listener_open(&listener, server->events_url);
     generation = 1;
@@ -476,9 +496,9 @@ END_TEST
 
 static void off_setup(void)
 {
-    static const char *const settings[] = {"--events-observe", "no", "--events-heartbeat-ms", "50", NULL};
+    static const char *const off[] = {"--events-observe", "no", "--events-heartbeat-ms", "50", NULL};
 
-    stage_open(&stage, settings);
+    stage_open(&stage, off);
     listener_open(&listener, server->events_url);
 }
 
