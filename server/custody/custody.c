@@ -1,8 +1,9 @@
 /* The custody thread and the calls of custody.h.
  *
  * Callers only write down what they want (in a ward, under the lock) and wake the thread; it alone speaks to the
- * custodian, moves wards from state to state, and calls the events.  Neighbours: ward.[ch] the table of workers, vigil.[ch] that of observed
- * homes, link.[ch] the custodian process, protocol.[ch] the messages, offspring.[ch] what is left when a custodian dies. */
+ * custodian, moves wards from state to state, and calls the events.  Neighbours: ward.[ch] the table of workers,
+ * vigil.[ch] that of observed homes, link.[ch] the custodian process, protocol.[ch] the messages, offspring.[ch] what is
+ * left when a custodian dies. */
 #include "server/custody/custody.h"
 
 #include "server/base/clock.h"

@@ -79,8 +79,8 @@ void custody_hurry(struct custody *custody);
  * worker that is leased again at once is not watched, which would cost as much as its answer. */
 void custody_watch(struct custody *custody, uint64_t worker_id, uint64_t turn);
 
-/* Looks out for changes of credentials in this directory, until custody_forget; the id is a new one, of the caller's own
- * numbering.  Takes home_fd.  `settled` may be called before it returns. */
+/* Looks out for changes of credentials in this directory, until custody_forget; the id is a new one, of the caller's
+ * own numbering.  Takes home_fd.  `settled` may be called before it returns. */
 void custody_observe(struct custody *custody, uint64_t home_id, int home_fd);
 
 /* No event of it is on its way any more, but on the custody thread at this moment.  Also for one that is lost. */

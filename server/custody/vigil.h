@@ -1,8 +1,8 @@
 /* The vigils of custody: what the daemon's end knows of each observed home, from custody_observe to custody_forget.
  *
- * A custodian may die; its homes are handed to the next one, with the digest of what the last one had read: what changed
- * meanwhile is another digest.  So the home's descriptor, the digest, and the key that makes digests comparable, outlive
- * custodians here.  Nothing can be learnt from them but whether two readings found the same.
+ * A custodian may die; its homes are handed to the next one, with the digest of what the last one had read: what
+ * changed meanwhile is another digest.  So the home's descriptor, the digest, and the key that makes digests
+ * comparable, outlive custodians here.  Nothing can be learnt from them but whether two readings found the same.
  *
  * Threads: all of it is guarded by custody's lock; only the custody thread sends and forgets, so it may keep a pointer
  *          to one across the lock. */

@@ -6,7 +6,8 @@
  * There is a maximum: then the home that was asked for longest ago is let go.  Nobody tells of it any more, so it is
  * remembered as one of whom nothing is known, and whoever asks for it again has it invalidated first.
  *
- *   UNSETTLED --settled--> SETTLED --too many--> LET_GO;   any of them --gone, another directory, asked for again--> off
+ *   UNSETTLED --settled--> SETTLED --too many--> LET_GO --asked for again--> off
+ *   any of them --gone, or another directory--> off
  *
  * Threads: one at a time (the shell's lock).  Nothing here calls custody: the shell does, by what it is told. */
 #ifndef SERVER_SHELL_WATCHLIST_H

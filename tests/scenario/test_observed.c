@@ -19,8 +19,8 @@ enum { SEEN_MS = 1000, POLLED_MS = 3000, POOL_SIZE = 512 };
 static struct listener listener;
 static uint64_t generation; /* of the home, as last heard */
 
-/* The address sanitizer looks for leaks, and for its options, in /proc, which a sealed reader cannot see, and calls that a
- * failure: there, readers are not sealed and look for no leaks. */
+/* The address sanitizer looks for leaks, and for its options, in /proc, which a sealed reader cannot see, and calls that
+ * a failure: there, readers are not sealed and look for no leaks. */
 static const char *const settings[] = {"--events-observe",
                                        "yes",
                                        "--events-heartbeat-ms",

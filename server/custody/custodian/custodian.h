@@ -1,7 +1,8 @@
 /* The custodian's loop: orders in, workers started, signalled and reaped, reports out.
  *
  * One thread, one epoll set over the socket, SIGCHLD, the observed homes (observer.h), and per worker its pidfd, its
- * start's words and its standard error; nothing here waits for anything else.  Orders and their answers: server/custody/protocol.h.
+ * start's words and its standard error; nothing here waits for anything else.  Orders and their answers:
+ * server/custody/protocol.h.
  *
  * What stays true:
  *   - a signal goes to a worker that is not reaped: its pid, and its group's number, are still its own;

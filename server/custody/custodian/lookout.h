@@ -1,8 +1,8 @@
 /* Looks out for changes in directories: inotify, with who asked for which.
  *
  * A post is one watched directory of one home.  Two homes may have a post at the same directory (one lies in the other,
- * or a mount shows it twice), for which the kernel has a single number: so posts are found by it, and the kernel's watch
- * goes with the last of them.
+ * or a mount shows it twice), for which the kernel has a single number: so posts are found by it, and the kernel's
+ * watch goes with the last of them.
  *
  * A directory is watched by its open descriptor, through /proc/self/fd: nobody can put another in its place meanwhile.
  * What may hang is not to be watched at all (mounts.h).

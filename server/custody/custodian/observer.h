@@ -1,4 +1,4 @@
-/* Notices when credentials of a home change: who looks at which homes, when a home is read again, and what of it is news.
+/* Notices when credentials of a home change: which homes are looked at, when one is read again, and what of it is news.
  *
  * The directories that matter are watched (lookout.h); what has happened there is not believed, it only says that it
  * is time to read the home again (reader.h).  A change of a fingerprint is a change of a credential; everything else,
@@ -7,8 +7,8 @@
  *   watched first, read then     what happens while a home is read has it read once more
  *   100 ms behind the first sign writes that belong together are one change
  *   polled every 2 s             where nobody tells: network file systems, the limit of watches, what a reader names
- *   a few at once, one a home    a home that changes all the time is read at most five times a second, and half as often while
- *                                nothing comes of it; so no home can start processes without end
+ *   a few at once, one a home    a home that changes all the time is read five times a second at most, and half as often
+ *                                while nothing comes of it; so no home can start processes without end
  *   killed after 5 s             a reading that hangs; it leaves the places of the quick ones after 250 ms, so that a
  *                                file system that hangs costs its own homes alone
  *
