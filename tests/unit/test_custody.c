@@ -64,6 +64,7 @@ struct heard {
 
 static struct lock lock;
 static struct condition changed;
+static int settled_count; /* of observed homes */
 static struct heard heard[WORKER_COUNT_MAX];
 static struct custody *custody;
 
@@ -103,6 +104,27 @@ static void on_spoke(void *context, uint64_t worker_id, uint64_t turn)
     heard[worker_id].spoke_count++;
     condition_broadcast(&changed);
     lock_release(&lock);
+}
+
+static void on_settled(void *context, uint64_t home_id)
+{
+    (void)context;
+    lock_acquire(&lock);
+    settled_count += home_id == 1;
+    condition_broadcast(&changed);
+    lock_release(&lock);
+}
+
+static void on_changed(void *context, uint64_t home_id, const char *provider)
+{
+    (void)context;
+    ck_abort_msg("home %" PRIu64 " has not changed (%s)", home_id, provider);
+}
+
+static void on_lost(void *context, uint64_t home_id)
+{
+    (void)context;
+    ck_abort_msg("home %" PRIu64 " is still there", home_id);
 }
 
 /* Waits until the counter, one of `heard`, is no longer 0; what is known of the worker then. */
@@ -205,7 +227,8 @@ static struct status try_to_open(const char *program, const char *command, const
 {
     const char *const arguments[] = {"--worker-command", command, "--log-level", level, NULL};
     const struct custody_settings settings = {.program = program, .arguments = arguments, .term_grace_ms = grace_ms};
-    const struct custody_events events = {.up = on_up, .gone = on_gone, .spoke = on_spoke};
+    const struct custody_events events = {
+        .up = on_up, .gone = on_gone, .spoke = on_spoke, .settled = on_settled, .changed = on_changed, .lost = on_lost};
 
     return custody_create(&settings, &events, NULL, &custody);
 }
@@ -1283,6 +1306,28 @@ START_TEST(a_custodian_that_is_told_less_or_more_than_a_message_ends)
 }
 END_TEST
 
+/* A custodian that lies alone has no reader: a home cannot be read, and whoever waits for that is told so. */
+START_TEST(a_home_that_cannot_be_read_is_settled_all_the_same)
+{
+    char alone[PATH_SIZE];
+    struct status status;
+
+    snprintf(alone, sizeof alone, "%s/probed-custodian", home);
+    process_copy_program(custodian, alone);
+    write_script(waits);
+    status = try_to_open(alone, "sh worker.sh", "error", PATIENCE_MS);
+    ck_assert_msg(status_is_ok(&status), "%s", status.message);
+    custody_observe(custody, 1, fcntl(home_fd, F_DUPFD_CLOEXEC, 0));
+    await(0, &settled_count);
+    launch_up(1); /* goes on as ever */
+    custody_end(custody, 1);
+    custody_forget(custody, 1);
+    custody_forget(custody, 1); /* twice is no mistake */
+    await_gone(1);
+    ck_assert_int_eq(settled_count, 1);
+}
+END_TEST
+
 START_TEST(a_custodian_heeds_no_terminal)
 {
     struct link link = open_link();
@@ -1721,6 +1766,7 @@ static void add_ends(Suite *suite)
     tcase_add_loop_test(links, a_custodian_that_is_told_gibberish_ends_everything, 0,
                         (int)(sizeof gibberish / sizeof gibberish[0]));
     tcase_add_loop_test(links, a_custodian_that_is_told_less_or_more_than_a_message_ends, 0, 2);
+    tcase_add_test(links, a_home_that_cannot_be_read_is_settled_all_the_same);
     tcase_add_test(links, a_custodian_heeds_no_terminal);
     tcase_add_test(links, a_custodian_started_by_hand_says_what_it_is);
 }

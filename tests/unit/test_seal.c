@@ -495,6 +495,25 @@ START_TEST(ports_of_the_configuration_of_proxies_and_of_base_urls_are_open)
 }
 END_TEST
 
+START_TEST(a_reader_has_no_network_whatever_is_open_to_workers)
+{
+    char number[8], text[128];
+    struct prisoner prisoner;
+    const struct seal_settings settings = {
+        .level = SEAL_AUTO, .connect_ports = (char *const[]){number, NULL}, .no_network = true};
+
+    snprintf(number, sizeof number, "%u", port);
+    compose(text, sizeof text, "HTTPS_PROXY=127.0.0.1:%u\n", port);
+    write_file(home, ".env", text);
+    imprison(&prisoner, &settings);
+    EXPECT(&prisoner, "EPERM", "connect %u", port);
+    EXPECT(&prisoner, "EPERM", "udp %u", port);
+    EXPECT(&prisoner, "EPERM", "unix %s", "/run/some.sock");
+    EXPECT(&prisoner, "done", "read %s/.env", home);
+    set_free(&prisoner);
+}
+END_TEST
+
 START_TEST(ports_are_read_as_curl_reads_them)
 {
     static const struct {
@@ -1072,6 +1091,7 @@ int main(void)
     tcase_add_test(tcase, udp_and_the_names_of_unix_sockets_are_not_confined);
     tcase_add_test(tcase, a_writable_home_is_written_and_nothing_else);
     tcase_add_test(tcase, ports_of_the_configuration_of_proxies_and_of_base_urls_are_open);
+    tcase_add_test(tcase, a_reader_has_no_network_whatever_is_open_to_workers);
     tcase_add_test(tcase, read_paths_are_read_and_not_written);
     tcase_add_test(tcase, certificates_are_where_the_daemon_was_told_not_where_a_home_says);
     tcase_add_test(tcase, other_tools_sign_ins_are_read_when_the_configuration_says_so);

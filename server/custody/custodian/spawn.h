@@ -25,8 +25,7 @@ struct spawn_plan {
     const char *search_path;
     const char *start_directory; /* what a relative argv[0] with a slash is relative to: never the home */
     struct environment_rules environment;
-    bool
-        dotenv_withheld; /* it is sealed by what the home's `.env` says, and does not get that in its environment */
+    bool dotenv_withheld; /* it is sealed by what the home's `.env` says, and does not get that in its environment */
     /* HOME is the home directory of the home's owner, where other tools keep their sign-ins */
     bool foreign_credentials;
     const struct seal *seal;
