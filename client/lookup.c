@@ -1,112 +1,156 @@
-/* Looking names up, see lookup.h.  A thread of glibc's asks; when the deadline comes first, it frees what it holds
- * whenever it is done. */
+/* Looking names up, see lookup.h.  A thread asks; when the deadline comes first, it is left behind, and frees what it
+ * holds whenever it is done.  (glibc's getaddrinfo_a has threads that no sanitizer knows of.) */
 #include "client/lookup.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Shared by count: by whoever waits, and by glibc until it has told. */
+/* Shared by two: who waits, and who asks. */
 struct lookup {
-    atomic_int holders;
-    struct addrinfo hints;
-    struct gaicb request;
-    char *host, *port; /* owned */
+    char *host, *port; /* owned; fixed */
+
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+
+    /* Guarded by lock. */
+    int holder_count;
+    bool done;
+    int error;              /* getaddrinfo's */
+    struct addrinfo *found; /* owned, until it is taken */
+    int system_error;       /* with EAI_SYSTEM */
 };
 
-static void lookup_release(struct lookup *lookup)
+static int ask(const char *host, const char *port, int flags, struct addrinfo **found_out)
 {
-    if (atomic_fetch_sub(&lookup->holders, 1) > 1)
+    const struct addrinfo hints = {.ai_flags = flags | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+
+    return getaddrinfo(host, port, &hints, found_out);
+}
+
+/* Gives the lock back; with the last holder goes the lookup. */
+static void let_go(struct lookup *lookup)
+{
+    bool last = --lookup->holder_count == 0;
+
+    pthread_mutex_unlock(&lookup->lock);
+    if (!last)
         return;
-    if (lookup->request.ar_result != NULL)
-        freeaddrinfo(lookup->request.ar_result);
+    if (lookup->found != NULL)
+        freeaddrinfo(lookup->found);
+    pthread_cond_destroy(&lookup->answered);
+    pthread_mutex_destroy(&lookup->lock);
     free(lookup->host);
     free(lookup->port);
     free(lookup);
 }
 
-static void told(union sigval value)
+static void *run_lookup(void *context)
 {
-    lookup_release(value.sival_ptr);
-}
+    struct lookup *lookup = context;
+    struct addrinfo *found = NULL;
+    int error = ask(lookup->host, lookup->port, AI_ADDRCONFIG, &found), system_error = errno;
 
-static struct lookup *lookup_create(const char *host, const char *port)
-{
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-
-    if (lookup == NULL)
-        return NULL;
-    atomic_init(&lookup->holders, 1);
-    lookup->host = strdup(host);
-    lookup->port = strdup(port);
-    lookup->hints = (struct addrinfo){.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM};
-    lookup->request = (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
-    if (lookup->host != NULL && lookup->port != NULL)
-        return lookup;
-    lookup_release(lookup);
+    pthread_mutex_lock(&lookup->lock);
+    lookup->error = error;
+    lookup->system_error = system_error;
+    lookup->found = found;
+    lookup->done = true;
+    pthread_cond_signal(&lookup->answered);
+    let_go(lookup);
     return NULL;
 }
 
-/* Begins; 0 or one of getaddrinfo's errors.  Its threads are to run no signal handler of the program's. */
-static int ask(struct lookup *lookup)
+static struct lookup *create(const char *host, const char *port)
 {
-    struct gaicb *list[] = {&lookup->request};
-    struct sigevent event = {
-        .sigev_notify = SIGEV_THREAD, .sigev_value.sival_ptr = lookup, .sigev_notify_function = told};
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    pthread_condattr_t monotonic;
+
+    if (lookup == NULL)
+        return NULL;
+    lookup->host = strdup(host);
+    lookup->port = strdup(port);
+    lookup->holder_count = 1;
+    pthread_mutex_init(&lookup->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&lookup->answered, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (lookup->host != NULL && lookup->port != NULL)
+        return lookup;
+    pthread_mutex_lock(&lookup->lock);
+    let_go(lookup);
+    return NULL;
+}
+
+/* 0 or an errno.  The thread is to run no signal handler of the program's. */
+static int start(struct lookup *lookup)
+{
+    pthread_attr_t detached;
     sigset_t all, before;
+    pthread_t thread;
     int error;
 
-    atomic_fetch_add(&lookup->holders, 1);
+    lookup->holder_count = 2;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = getaddrinfo_a(GAI_NOWAIT, list, 1, &event);
+    error = pthread_create(&thread, &detached, run_lookup, lookup);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
     if (error != 0)
-        lookup_release(lookup); /* nobody will tell */
+        lookup->holder_count = 1;
     return error;
 }
 
-static int wait_for_answer(const struct lookup *lookup, uint64_t deadline_ms)
+static struct probed_status refuse(const char *host, int error, int system_error)
 {
-    const struct gaicb *const list[] = {&lookup->request};
-    int error;
+    return outcome_unreachable("cannot reach probed at %.100s: %s", host,
+                               error == EAI_SYSTEM ? strerror(system_error) : gai_strerror(error));
+}
 
-    while ((error = gai_error((struct gaicb *)(uintptr_t)&lookup->request)) == EAI_INPROGRESS) {
-        uint64_t left_ms = outcome_left_ms(deadline_ms);
-        struct timespec left = {.tv_sec = (time_t)(left_ms / 1000), .tv_nsec = (long)(left_ms % 1000) * 1000000};
+static struct probed_status wait_for_answer(struct lookup *lookup, uint64_t deadline_ms,
+                                            struct addrinfo **addresses_out)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+    struct probed_status status = outcome_ok();
+    int error = 0;
 
-        if (left_ms == 0)
-            break;
-        (void)gai_suspend(list, 1, &left);
+    pthread_mutex_lock(&lookup->lock);
+    while (!lookup->done && error == 0)
+        error = pthread_cond_timedwait(&lookup->answered, &lookup->lock, &until);
+    if (!lookup->done) {
+        status = outcome_unreachable("cannot reach probed at %.100s: nobody says what address that is", lookup->host);
+    } else if (lookup->error != 0) {
+        status = refuse(lookup->host, lookup->error, lookup->system_error);
+    } else {
+        *addresses_out = lookup->found;
+        lookup->found = NULL;
     }
-    return error;
+    let_go(lookup);
+    return status;
 }
 
 struct probed_status lookup_host(const char *host, const char *port, uint64_t deadline_ms,
                                  struct addrinfo **addresses_out)
 {
-    struct lookup *lookup = lookup_create(host, port);
-    struct probed_status status = outcome_ok();
+    struct lookup *lookup;
     int error;
 
+    if (ask(host, port, AI_NUMERICHOST, addresses_out) == 0) /* asks nobody */
+        return outcome_ok();
+    lookup = create(host, port);
     if (lookup == NULL)
         return outcome_make(PROBED_RESOURCE_EXHAUSTED, "no memory to look %.100s up", host);
-    error = ask(lookup);
+    error = start(lookup);
     if (error == 0)
-        error = wait_for_answer(lookup, deadline_ms);
-    if (error == 0) {
-        *addresses_out = lookup->request.ar_result;
-        lookup->request.ar_result = NULL;
-    } else if (error == EAI_INPROGRESS) {
-        status = outcome_unreachable("cannot reach probed at %.100s: nobody says what address that is", host);
-    } else {
-        status = outcome_unreachable("cannot reach probed at %.100s: %s", host,
-                                     error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
-    }
-    lookup_release(lookup);
-    return status;
+        return wait_for_answer(lookup, deadline_ms, addresses_out);
+    pthread_mutex_lock(&lookup->lock);
+    let_go(lookup);
+    return outcome_make(PROBED_RESOURCE_EXHAUSTED, "cannot start a thread to look %.100s up: %s", host,
+                        strerror(error));
 }

@@ -1,8 +1,7 @@
 /* A handshake to learn from, see tls_look.h.
  *
- * It verifies the far end's certificate as nng does, but goes on when that fails, so that it can say what is wrong with
- * it; nothing is sent to such a one but our own certificate, as to anybody.  In TLS 1.2 the far end has judged ours
- * when the handshake ends. */
+ * It verifies the far end's certificate as nng does, and notices what is wrong with it; such a one gets no certificate
+ * of ours.  In TLS 1.2 the far end has judged ours when the handshake ends. */
 #include "client/tls_look.h"
 
 #include "client/lookup.h"
@@ -211,7 +210,7 @@ static struct probed_status set_up(struct look *look)
                                             MBEDTLS_SSL_PRESET_DEFAULT);
 
     mbedtls_ssl_conf_rng(&look->config, draw, NULL);
-    mbedtls_ssl_conf_authmode(&look->config, MBEDTLS_SSL_VERIFY_OPTIONAL); /* judge_certificate() does */
+    mbedtls_ssl_conf_authmode(&look->config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_verify(&look->config, notice, look);
     mbedtls_ssl_conf_ca_chain(&look->config, (mbedtls_x509_crt *)(uintptr_t)&choice->authorities, NULL);
     if (error == 0)

@@ -83,19 +83,22 @@ EXPORTED ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
     return size;
 }
 
-static void (*_Atomic accept_watch)(int fd);
+static bool (*_Atomic accept_watch)(int fd);
 
+/* To nng, who is turned away has gone by itself. */
 EXPORTED int accept(int socket, __SOCKADDR_ARG address, socklen_t *restrict address_size)
 {
     int fd = accept4(socket, address, address_size, SOCK_CLOEXEC);
-    void (*watch)(int) = fd < 0 ? NULL : atomic_load_explicit(&accept_watch, memory_order_acquire);
+    bool (*watch)(int) = fd < 0 ? NULL : atomic_load_explicit(&accept_watch, memory_order_acquire);
 
-    if (watch != NULL)
-        watch(fd);
-    return fd;
+    if (watch == NULL || watch(fd))
+        return fd;
+    close(fd);
+    errno = ECONNABORTED;
+    return -1;
 }
 
-void nng_shim_watch_accept(void (*watch)(int fd))
+void nng_shim_watch_accept(bool (*watch)(int fd))
 {
     atomic_store(&accept_watch, watch);
 }

@@ -13,9 +13,9 @@ bool nng_shim_active(void);
  * stand in each other's way.  Without effect under sanitizers, and in libprobed. */
 void nng_shim_one_cpu(bool one);
 
-/* Has each connection that is accepted told to this function, before nng knows of it: on whatever thread of nng's
- * accepts, with a lock of nng's held, so nothing of nng may be called.  The descriptor is lent.  NULL: none.  Not in
- * libprobed. */
-void nng_shim_watch_accept(void (*watch)(int fd));
+/* Has each connection that is accepted shown to this function, before nng knows of it: on whatever thread of nng's
+ * accepts, with a lock of nng's held, so nothing of nng may be called.  The descriptor is lent.  False: it is closed, and
+ * nng never hears of it.  NULL: no function.  Not in libprobed. */
+void nng_shim_watch_accept(bool (*watch)(int fd));
 
 #endif

@@ -53,6 +53,7 @@ struct status tls_url_parse(const char *url, struct tls_url *url_out)
         return status_make(STATUS_INVALID_ARGUMENT, "%s: behind the @ comes ADDRESS:PORT, and nothing else", url);
     if (!is_port(colon + 1))
         return status_make(STATUS_INVALID_ARGUMENT, "%s: a port is a number up to %d", url, UINT16_MAX);
+    url_out->port = (uint16_t)atoi(colon + 1);
     snprintf(url_out->role, sizeof url_out->role, "%.*s", (int)(at - role), role);
     snprintf(url_out->dialled, sizeof url_out->dialled, "%s%s", scheme, at + 1);
     return status_ok();

@@ -11,12 +11,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TLS_ROLE_NAME_SIZE = 33, TLS_URL_SIZE = 256 }; /* each with its terminator */
 
 struct tls_url {
     char role[TLS_ROLE_NAME_SIZE];
     char dialled[TLS_URL_SIZE]; /* what nng listens at, and a client dials */
+    uint16_t port;
 };
 
 /* Whether it is meant to be one. */

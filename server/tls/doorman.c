@@ -18,8 +18,10 @@
 #define VISIT_NS_MAX (10 * NS_PER_S)
 
 enum {
-    ROUND_MS = 500,   /* between two rounds */
-    BATCH_COUNT = 64, /* shown out at once, the lock released */
+    PACED_COUNT_MAX = 256,  /* ports */
+    SOURCE_COUNT_MAX = 512, /* addresses that are remembered: the one heard of longest ago is forgotten */
+    ROUND_MS = 500,         /* between two rounds */
+    BATCH_COUNT = 64,       /* shown out at once, the lock released */
 
     /* A peer whose machine vanished is noticed after about two minutes; the kernel's own would be two hours. */
     SILENCE_S_MAX = 60,
@@ -39,16 +41,26 @@ struct visitor {
     struct ends ends;
 };
 
+/* Where visitors come from: an IPv4 address, or the half of an IPv6 address that a network is given. */
+struct source {
+    unsigned char address[16];
+    uint64_t due_ns; /* when the next visit is due, if they come as fast as they may; past: none is owed */
+};
+
 static struct doorman {
     /* Fixed while it stands there. */
     nng_aio *rounds; /* owned */
     uint64_t visit_ns_max;
+    uint64_t pace_ns, burst_ns; /* between two visits; how far ahead of that they may be */
 
     /* Guarded by lock. */
     struct lock lock;
     struct list waiting; /* who came first is first */
     struct list unused;
-    uint64_t shown_out_count, said_count;
+    uint64_t shown_out_count, turned_away_count, said_count;
+    in_port_t paced[PACED_COUNT_MAX]; /* in network order */
+    size_t paced_count;
+    struct source sources[SOURCE_COUNT_MAX];
     struct visitor visitors[VISITOR_COUNT_MAX];
 } doorman;
 
@@ -110,6 +122,64 @@ static bool ends_of_pipe(nng_pipe pipe, struct ends *ends_out)
            nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &there) == 0 && take_nng(&ends_out->there, &there);
 }
 
+/* ---- pace ---- */
+
+/* The one of this address, else the one that is owed the least, made its own. */
+static struct source *find_source_held(const unsigned char address[16]) REQUIRES(doorman.lock)
+{
+    struct source *oldest = &doorman.sources[0];
+
+    for (size_t i = 0; i < SOURCE_COUNT_MAX; i++) {
+        struct source *source = &doorman.sources[i];
+
+        if (memcmp(source->address, address, sizeof source->address) == 0)
+            return source;
+        if (source->due_ns < oldest->due_ns)
+            oldest = source;
+    }
+    memcpy(oldest->address, address, sizeof oldest->address);
+    oldest->due_ns = 0;
+    return oldest;
+}
+
+/* Whoever comes from the very address that they come to is on this machine, and may be ourselves: tls_reload. */
+static bool is_paced_held(const struct ends *ends) REQUIRES(doorman.lock)
+{
+    if (memcmp(&ends->here.sin6_addr, &ends->there.sin6_addr, sizeof ends->here.sin6_addr) == 0)
+        return false;
+    for (size_t i = 0; i < doorman.paced_count; i++) {
+        if (doorman.paced[i] == ends->here.sin6_port)
+            return true;
+    }
+    return false;
+}
+
+/* Whether this address comes no faster than it may. */
+static bool keeps_pace_held(const struct ends *ends, uint64_t now_ns) REQUIRES(doorman.lock)
+{
+    unsigned char address[16];
+    struct source *source;
+
+    memcpy(address, &ends->there.sin6_addr, sizeof address);
+    if (!IN6_IS_ADDR_V4MAPPED(&ends->there.sin6_addr))
+        memset(address + 8, 0, 8);
+    source = find_source_held(address);
+    if (source->due_ns < now_ns)
+        source->due_ns = now_ns;
+    if (source->due_ns - now_ns > doorman.burst_ns)
+        return false;
+    source->due_ns += doorman.pace_ns;
+    return true;
+}
+
+void doorman_paces(uint16_t port)
+{
+    lock_acquire(&doorman.lock);
+    if (doorman.paced_count < PACED_COUNT_MAX)
+        doorman.paced[doorman.paced_count++] = htons(port);
+    lock_release(&doorman.lock);
+}
+
 /* ---- coming and going ---- */
 
 /* Takes the visitor off; the descriptor is the caller's. */
@@ -137,34 +207,44 @@ static void mind_silence(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probe_count, sizeof probe_count);
 }
 
-/* Called by nng as it accepts, with a lock of its own held: nothing of nng is called here. */
-static void visitor_comes(int fd)
+static void note_visitor_held(int duplicate, const struct ends *ends, uint64_t now_ns) REQUIRES(doorman.lock)
 {
-    struct visitor *visitor;
-    struct list_node *node;
-    struct ends ends;
+    struct list_node *node = list_pop_front(&doorman.unused);
+    struct visitor *visitor = LIST_OWNER(node, struct visitor, node);
+
+    visitor->fd = duplicate;
+    visitor->since_ns = now_ns;
+    visitor->ends = *ends;
+    list_push_back(&doorman.waiting, node);
+}
+
+/* Called by nng as it accepts, with a lock of its own held: nothing of nng is called here. */
+static bool visitor_comes(int fd)
+{
+    uint64_t now_ns = clock_now_ns();
     int duplicate, first_fd = -1;
+    struct ends ends;
+    bool welcome;
 
     if (!ends_of_socket(fd, &ends))
-        return;
+        return true;
     mind_silence(fd);
-    duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (duplicate < 0)
-        return; /* descriptors are short: nng's own ten seconds hold for this one */
+    duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* -1: descriptors are short, nng's own ten seconds hold for this one */
     lock_acquire(&doorman.lock);
-    if (doorman.unused.count == 0) {
+    welcome = !is_paced_held(&ends) || keeps_pace_held(&ends, now_ns);
+    doorman.turned_away_count += !welcome;
+    if (welcome && duplicate >= 0 && doorman.unused.count == 0) {
         first_fd = forget_held(LIST_OWNER(doorman.waiting.first, struct visitor, node));
         doorman.shown_out_count++;
     }
-    node = list_pop_front(&doorman.unused);
-    visitor = LIST_OWNER(node, struct visitor, node);
-    visitor->fd = duplicate;
-    visitor->since_ns = clock_now_ns();
-    visitor->ends = ends;
-    list_push_back(&doorman.waiting, node);
+    if (welcome && duplicate >= 0)
+        note_visitor_held(duplicate, &ends, now_ns);
     lock_release(&doorman.lock);
     if (first_fd >= 0)
         show_out(first_fd);
+    if (!welcome && duplicate >= 0)
+        close(duplicate);
+    return welcome;
 }
 
 static bool is_between(const struct ends *one, const struct ends *other)
@@ -218,16 +298,21 @@ static size_t take_overdue(uint64_t until_ns, int fds[BATCH_COUNT])
 /* One line a round, however many. */
 static void say_shown_out(void)
 {
-    uint64_t count, waiting_count;
+    uint64_t shown_out_count, turned_away_count, waiting_count;
+    bool news;
 
     lock_acquire(&doorman.lock);
-    count = doorman.shown_out_count - doorman.said_count;
-    doorman.said_count = doorman.shown_out_count;
+    shown_out_count = doorman.shown_out_count;
+    turned_away_count = doorman.turned_away_count;
     waiting_count = doorman.waiting.count;
+    news = shown_out_count + turned_away_count > doorman.said_count;
+    doorman.said_count = shown_out_count + turned_away_count;
     lock_release(&doorman.lock);
-    if (count > 0)
-        log_write(LOG_INFO, "connections closed: no handshake in time",
-                  LOG_FIELDS(log_number("count", (int64_t)count), log_number("waiting", (int64_t)waiting_count)));
+    if (news)
+        log_write(LOG_INFO, "connections closed at the door",
+                  LOG_FIELDS(log_number("late", (int64_t)shown_out_count),
+                             log_number("too_many", (int64_t)turned_away_count),
+                             log_number("waiting", (int64_t)waiting_count)));
 }
 
 static void go_round(void *context)
@@ -271,6 +356,8 @@ struct status doorman_start(const struct doorman_settings *settings)
     memset(&doorman, 0, sizeof doorman);
     doorman.rounds = rounds;
     doorman.visit_ns_max = settings->visit_ns_max != 0 ? settings->visit_ns_max : VISIT_NS_MAX;
+    doorman.pace_ns = NS_PER_S / (settings->visits_per_s != 0 ? settings->visits_per_s : VISITS_PER_S);
+    doorman.burst_ns = doorman.pace_ns * ((settings->visit_burst != 0 ? settings->visit_burst : VISIT_BURST) - 1);
     lock_init(&doorman.lock, "doorman");
     for (size_t i = 0; i < count; i++)
         list_push_back(&doorman.unused, &doorman.visitors[i].node);
@@ -281,12 +368,18 @@ struct status doorman_start(const struct doorman_settings *settings)
 
 void doorman_stop(void)
 {
+    int fds[BATCH_COUNT];
+    size_t count;
+
     if (doorman.rounds == NULL)
         return;
     nng_shim_watch_accept(NULL);
     nng_aio_stop(doorman.rounds);
-    while (doorman.waiting.first != NULL)
-        close(forget_held(LIST_OWNER(doorman.waiting.first, struct visitor, node)));
+    do {
+        count = take_overdue(UINT64_MAX, fds);
+        for (size_t i = 0; i < count; i++)
+            close(fds[i]);
+    } while (count > 0);
     nng_aio_free(doorman.rounds);
     doorman.rounds = NULL;
     lock_fini(&doorman.lock);
@@ -295,6 +388,8 @@ void doorman_stop(void)
 void doorman_look(struct doorman_counts *counts_out)
 {
     lock_acquire(&doorman.lock);
-    *counts_out = (struct doorman_counts){.visitors = doorman.waiting.count, .shown_out = doorman.shown_out_count};
+    *counts_out = (struct doorman_counts){.visitors = doorman.waiting.count,
+                                          .shown_out = doorman.shown_out_count,
+                                          .turned_away = doorman.turned_away_count};
     lock_release(&doorman.lock);
 }

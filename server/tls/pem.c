@@ -1,6 +1,7 @@
 /* The files of TLS, see pem.h. */
 #include "server/tls/pem.h"
 
+#include "server/base/log.h"
 #include "server/base/secret.h"
 
 #include <errno.h>
@@ -192,6 +193,11 @@ static struct status judge_revocations(const char *setting, const char *file, co
 
     mbedtls_x509_crl_init(&parsed);
     error = mbedtls_x509_crl_parse(&parsed, bytes_of(authorities), authorities->size + 1);
+    for (const mbedtls_x509_crl *at = &parsed; error == 0 && at != NULL; at = at->next) {
+        if (mbedtls_x509_time_is_past(&at->next_update))
+            log_write(LOG_WARN, "a list of revoked certificates has expired: it lets nobody in",
+                      LOG_FIELDS(log_text("file", file)));
+    }
     mbedtls_x509_crl_free(&parsed);
     return error == 0 ? status_ok() : refuse_content(setting, file, "list of revoked certificates", error);
 }

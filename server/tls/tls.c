@@ -265,6 +265,7 @@ struct status tls_listen(struct tls *tls, nng_socket socket, const char *url, si
         error = set_up(listener, tls->configs[role->id - 1], receive_size_max);
     if (error == 0 && !add_door(tls, listener, role))
         error = NNG_ENOMEM;
+    doorman_paces(parsed.port);
     if (error == 0)
         error = nng_listener_start(listener, 0);
     if (error != 0)

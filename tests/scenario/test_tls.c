@@ -197,7 +197,7 @@ static const struct person dash = {"dash.pem", "dash.key", "server-ca.pem", "loc
 static struct child_result ask(enum door door, const struct person *person)
 {
     char certificate_file[CERTIFICATE_PATH_SIZE], key_file[CERTIFICATE_PATH_SIZE], ca_file[CERTIFICATE_PATH_SIZE];
-    const char *arguments[16] = {"probectl", "--connect", urls[door], "--timeout", "10", "sync", "--home", home->path};
+    const char *arguments[24] = {"probectl", "--connect", urls[door], "--timeout", "10", "sync", "--home", home->path};
     size_t count = 8;
 
     if (person->certificate != NULL) {
@@ -487,6 +487,10 @@ START_TEST(what_was_revoked_is_not_let_in)
     ck_assert(!certificate_connects(urls[DASH_CALLS], "dash-revoked"));
     expect_reason(DASH_CALLS, &revoked, 69, "revoked");
     ck_assert(certificate_connects(urls[DASH_CALLS], "dash"));
+    certificate_replace(dash_ca, "dash-ca-lapsed.pem"); /* a list that has expired says nothing of anybody */
+    reload();
+    ck_assert(!certificate_connects(urls[DASH_CALLS], "dash"));
+    ck_assert_uint_eq(count_said("it lets nobody in"), 1);
 }
 END_TEST
 

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FEW = 4 };
+enum { FEW = 4, BURST = 3 };
 
 static nng_socket server;
 static int port;
@@ -34,7 +34,8 @@ static void peer_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
 
 static void open_with(uint64_t visit_ns_max, size_t visitor_count_max)
 {
-    const struct doorman_settings settings = {visit_ns_max, visitor_count_max};
+    const struct doorman_settings settings = {
+        .visit_ns_max = visit_ns_max, .visitor_count_max = visitor_count_max, .visit_burst = BURST, .visits_per_s = 1};
     nng_listener listener;
     struct status status;
 
@@ -63,15 +64,23 @@ static void tear_down(void)
     nng_fini();
 }
 
-static int stranger(void)
+/* From an address of this machine, in network order. */
+static int stranger_from(in_addr_t from)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {.s_addr = from}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    address.sin_port = htons((uint16_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+static int stranger(void)
+{
+    return stranger_from(htonl(INADDR_LOOPBACK));
 }
 
 /* Reads nng's greeting, until the other end closes or `ms` have passed; whether it did. */
@@ -202,6 +211,39 @@ START_TEST(who_comes_by_a_unix_socket_is_no_visitor)
 }
 END_TEST
 
+/* Of a port that is paced: a burst, and then one a second from each address. */
+START_TEST(who_comes_too_often_is_turned_away)
+{
+    struct doorman_counts counts;
+    size_t stayed_count = 0;
+    int fds[2 * BURST];
+
+    doorman_paces((uint16_t)port);
+    for (size_t i = 0; i < 2 * BURST; i++)
+        fds[i] = stranger_from(htonl(INADDR_LOOPBACK + 1));
+    for (size_t i = 0; i < 2 * BURST; i++) {
+        stayed_count += !is_shown_out(fds[i], 20);
+        close(fds[i]);
+    }
+    doorman_look(&counts);
+    ck_assert_uint_ge(stayed_count, BURST);
+    ck_assert_uint_eq(counts.turned_away, 2 * BURST - stayed_count);
+    ck_assert_uint_ge(counts.turned_away, 1);
+    stayed_count = 0;
+    for (size_t i = 0; i < BURST; i++) { /* a third address has a burst of its own */
+        fds[i] = stranger_from(htonl(INADDR_LOOPBACK + 2));
+        stayed_count += !is_shown_out(fds[i], 20);
+        close(fds[i]);
+    }
+    ck_assert_uint_eq(stayed_count, BURST);
+    for (size_t i = 0; i < 2 * BURST; i++) { /* who comes from where they come to is here, and is let be */
+        fds[i] = stranger();
+        ck_assert(!is_shown_out(fds[i], 20));
+        close(fds[i]);
+    }
+}
+END_TEST
+
 START_TEST(nothing_is_left_of_who_has_gone)
 {
     size_t before = process_fd_count(getpid());
@@ -228,6 +270,7 @@ int main(void)
     suite_add_tcase(suite, hurried);
     tcase_add_checked_fixture(patient, set_up_long, tear_down);
     tcase_set_timeout(patient, patience_test_s());
+    tcase_add_test(patient, who_comes_too_often_is_turned_away);
     tcase_add_test(patient, of_too_many_the_one_that_came_first_goes);
     suite_add_tcase(suite, patient);
     return check_main(suite);

@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/secret.h"
+#include "server/homes/scope.h"
 #include "server/homes/walk.h"
 #include "server/threads/lock.h"
 #include "tests/support/check_main.h"
@@ -219,6 +220,28 @@ static void expect_missing(const char *path, const char *canonical)
 }
 
 /* --- the path as text -------------------------------------------------------------------------------------------- */
+
+START_TEST(a_scope_has_its_directories_and_what_lies_below)
+{
+    static const char *const directories[] = {"/srv/homes", "/h/a"};
+    static const struct homes_scope scope = {directories, 2}, none = {NULL, 0};
+    static const char *const in[] = {"/srv/homes", "/srv/homes/b", "/srv/homes/b/c", "/h/a"};
+    static const char *const out[] = {"/srv", "/srv/homes2", "/h/ab", "/h", "/h/A", "/"};
+    static const char *const untidy[] = {"//srv/homes/", "/srv/./homes//x/.", "/./h/a"};
+    static const char *const refused[] = {"/srv/homes/../homes", "srv/homes", "", "/srv/homes/a\nb", "/srv//homes2"};
+
+    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++)
+        ck_assert(homes_scope_admits(&scope, in[i]) && homes_scope_admits_given(&scope, in[i]));
+    for (size_t i = 0; i < sizeof out / sizeof out[0]; i++) {
+        ck_assert(!homes_scope_admits(&scope, out[i]) && !homes_scope_admits_given(&scope, out[i]));
+        ck_assert(homes_scope_admits(&none, out[i]) && homes_scope_admits_given(&none, out[i]));
+    }
+    for (size_t i = 0; i < sizeof untidy / sizeof untidy[0]; i++)
+        ck_assert(homes_scope_admits_given(&scope, untidy[i]));
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        ck_assert(!homes_scope_admits_given(&scope, refused[i]));
+}
+END_TEST
 
 START_TEST(a_malformed_path_is_refused_on_the_spot)
 {
@@ -817,6 +840,7 @@ int main(void)
     tcase_add_checked_fixture(names, set_up, tear_down);
     tcase_add_checked_fixture(rules, set_up, tear_down);
 
+    tcase_add_test(names, a_scope_has_its_directories_and_what_lies_below);
     tcase_add_test(names, a_malformed_path_is_refused_on_the_spot);
     tcase_add_test(names, a_path_has_at_most_4095_bytes);
     tcase_add_test(names, dots_are_fine_where_they_are_part_of_a_name);
