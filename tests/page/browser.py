@@ -18,7 +18,7 @@ PATIENCE_S = 30
 
 class Browser:
     def __init__(self, program="chromium"):
-        self.profile = tempfile.TemporaryDirectory(prefix="probed-look-")
+        self.profile = tempfile.TemporaryDirectory(prefix="probed-look-", ignore_cleanup_errors=True)
         to_browser, self.write_fd = os.pipe()
         self.read_fd, from_browser = os.pipe()
 
@@ -39,8 +39,10 @@ class Browser:
         self.events = []
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
+        self.call("Browser.close")
+        self.process.wait(PATIENCE_S)
+        os.close(self.write_fd)
+        os.close(self.read_fd)
         self.profile.cleanup()
 
     def read(self, due):
