@@ -89,3 +89,25 @@ bool condition_wait(struct condition *condition, struct lock *lock, uint64_t due
     INVARIANT(error == 0 || error == ETIMEDOUT);
     return error == 0;
 }
+
+void semaphore_init(struct semaphore *semaphore)
+{
+    INVARIANT(sem_init(&semaphore->semaphore, 0, 0) == 0);
+}
+
+void semaphore_fini(struct semaphore *semaphore)
+{
+    INVARIANT(sem_destroy(&semaphore->semaphore) == 0);
+}
+
+void semaphore_post(struct semaphore *semaphore)
+{
+    INVARIANT(sem_post(&semaphore->semaphore) == 0);
+}
+
+void semaphore_wait(struct semaphore *semaphore)
+{
+    lock_assert_none();
+    while (sem_wait(&semaphore->semaphore) != 0)
+        INVARIANT(errno == EINTR);
+}

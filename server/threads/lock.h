@@ -1,4 +1,4 @@
-/* Mutexes that know their holder, and conditions on them.
+/* Mutexes that know their holder, conditions on them, and semaphores.
  *
  * All locks are leaves: a thread holds one at most, and no call leaves a module under one.  lock_acquire checks that,
  * and whatever may block begins with lock_assert_none(), so that a slip ends the first test that makes it.
@@ -11,6 +11,7 @@
 #include "proto/compiler.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,5 +40,16 @@ void condition_broadcast(struct condition *condition);
 
 /* Waits until signalled or `due_ns` (CLOCK_MONOTONIC; UINT64_MAX: for ever); false when the time came first. */
 bool condition_wait(struct condition *condition, struct lock *lock, uint64_t due_ns) REQUIRES(*lock);
+
+/* What one thread waits for and others tell it, without a lock: whoever is woken by a condition first asks for the lock
+ * that its waker still holds.  Each post ends one wait, be it the earlier or the later of the two. */
+struct semaphore {
+    sem_t semaphore;
+};
+
+void semaphore_init(struct semaphore *semaphore); /* with nothing posted */
+void semaphore_fini(struct semaphore *semaphore);
+void semaphore_post(struct semaphore *semaphore);
+void semaphore_wait(struct semaphore *semaphore); /* call with no lock held */
 
 #endif

@@ -31,8 +31,8 @@ enum { STACK_SIZE = 256 * 1024 };
 struct handler {
     /* Fixed at create. */
     struct work *work;
-    struct condition wake;
-    int gone_fd; /* an eventfd: raised when the worker of the latest lease is gone */
+    struct semaphore wake; /* posted once for each lease it is given while idle, and at the end */
+    int gone_fd;           /* an eventfd: raised when the worker of the latest lease is gone */
 
     /* Its thread's own. */
     bool returning;            /* is handing an outcome back */
@@ -108,9 +108,8 @@ static void give_lease_held(struct work *work, struct handler *handler, struct e
 }
 
 /* With the lock released meanwhile.  Gives the lease that the outcome set off, if this handler took it up; or NULL. */
-static struct engine_lease *serve_held(struct handler *handler) REQUIRES(handler->work->lock)
+static struct engine_lease *serve_held(struct work *work, struct handler *handler) REQUIRES(work->lock)
 {
-    struct work *work = handler->work;
     struct engine_lease *lease = handler->lease;
     struct work_settings settings = work->settings;
     struct lease_outcome outcome;
@@ -137,7 +136,7 @@ static void run_handler(void *context)
     handler->thread = pthread_self(); /* known before its first lease is back, and so before work_destroy */
     for (;;) {
         if (handler->lease != NULL) {
-            struct engine_lease *next = serve_held(handler);
+            struct engine_lease *next = serve_held(work, handler);
 
             handler->lease = NULL;
             if (next != NULL) {
@@ -149,7 +148,9 @@ static void run_handler(void *context)
         } else if (work->closing) {
             break;
         } else {
-            condition_wait(&handler->wake, &work->lock, UINT64_MAX);
+            lock_release(&work->lock);
+            semaphore_wait(&handler->wake);
+            lock_acquire(&work->lock);
         }
     }
     lock_release(&work->lock);
@@ -158,7 +159,7 @@ static void run_handler(void *context)
 static void destroy_handler(struct handler *handler)
 {
     close(handler->gone_fd);
-    condition_fini(&handler->wake);
+    semaphore_fini(&handler->wake);
     free(handler);
 }
 
@@ -174,7 +175,7 @@ static struct handler *create_handler(struct work *work)
         free(handler);
         return NULL;
     }
-    condition_init(&handler->wake);
+    semaphore_init(&handler->wake);
     return handler;
 }
 
@@ -228,13 +229,14 @@ void work_take(struct work *work, struct engine_lease *lease)
     if (handler != NULL) {
         work->idle = handler->next_idle;
         give_lease_held(work, handler, lease);
-        condition_signal(&handler->wake);
     } else {
         status = admit_handler_held(work);
     }
     lock_release(&work->lock);
-    if (handler != NULL)
+    if (handler != NULL) {
+        semaphore_post(&handler->wake); /* it is there until it has waited for this */
         return;
+    }
 
     if (status_is_ok(&status)) {
         status = start_handler(work, lease);
@@ -300,7 +302,7 @@ void work_destroy(struct work *work)
     lock_acquire(&work->lock);
     work->closing = true;
     LIST_EACH (node, &work->all)
-        condition_signal(&LIST_OWNER(node, struct handler, node)->wake);
+        semaphore_post(&LIST_OWNER(node, struct handler, node)->wake);
     lock_release(&work->lock);
 
     while (work->all.count > 0) { /* nobody else is left who would look */

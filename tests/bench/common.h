@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <nng/nng.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,17 @@ static inline int open_on_cpu(int (*open)(nng_socket *socket), nng_socket *socke
     nng_shim_one_cpu(false);
     sched_setaffinity(0, sizeof before, &before);
     return error;
+}
+
+/* As the daemon's callbacks on one CPU begin: see server/edge/nng_start.h. */
+static inline void become_batch(void)
+{
+    static _Thread_local bool seen;
+    const struct sched_param parameters = {.sched_priority = 0};
+
+    if (!seen)
+        sched_setscheduler(0, SCHED_BATCH, &parameters);
+    seen = true;
 }
 
 /* "p50":…, in microseconds, without braces. */

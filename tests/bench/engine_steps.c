@@ -3,7 +3,10 @@
  * No threads, no clock but for the measuring: workers start and answer at once, in virtual time.  Every home has one
  * answer of 600 bytes in the cache.  Asked for are 64 of them, which shows what the number of homes known costs; or all
  * in turn at random, so that most of what a step touches is in no cache of the CPU, which shows what memory costs.
- * Prints the median of each kind of step, the clock's own cost taken off. */
+ *
+ *     bench-engine [json]
+ *
+ * Prints the median of each kind of step, the clock's own cost taken off; as a table, or as one line of JSON. */
 #include "server/base/clock.h"
 #include "server/base/duration.h"
 #include "server/base/secret.h"
@@ -219,8 +222,14 @@ static void measure_steps(uint64_t home_count, uint64_t asked_count, uint64_t me
         medians[i] = median_ns(kinds[i].step, home_count, asked_count) - clock_ns;
 }
 
-/* all: NULL, or where every home is asked for. */
-static void measure(uint64_t home_count, uint64_t few[KIND_COUNT], uint64_t all[KIND_COUNT])
+/* What was found with so many homes known. */
+struct findings {
+    uint64_t home_count;
+    uint64_t bytes_with_answer, bytes_bare;          /* a home */
+    uint64_t few_ns[KIND_COUNT], all_ns[KIND_COUNT]; /* 64 of them asked for, or all */
+};
+
+static void measure(struct findings *findings)
 {
     const struct engine_settings settings = {
         .homes_max = 1000000,
@@ -247,32 +256,54 @@ static void measure(uint64_t home_count, uint64_t few[KIND_COUNT], uint64_t all[
 
     engine = engine_create(&settings, &seed, 1);
     require(engine != NULL, "no memory");
-    know(home_count);
+    know(findings->home_count);
     time_passes(now_ns + 400 * NS_PER_S);
-    printf("%7" PRIu64 " homes with an answer of %d bytes: %.1f MiB, %" PRIu64 " bytes a home\n", home_count,
-           ANSWER_SIZE, (double)(heap_bytes() - before_bytes) / 1048576, (heap_bytes() - before_bytes) / home_count);
-    measure_steps(home_count, FEW, few);
-    if (all != NULL)
-        measure_steps(home_count, home_count, all);
+    findings->bytes_with_answer = (heap_bytes() - before_bytes) / findings->home_count;
+    measure_steps(findings->home_count, FEW, findings->few_ns);
+    measure_steps(findings->home_count, findings->home_count, findings->all_ns);
     time_passes(now_ns + 2 * 86400 * NS_PER_S);
-    printf("%7" PRIu64 " homes without answer or worker: %" PRIu64 " bytes a home\n", home_count,
-           (heap_bytes() - before_bytes) / home_count);
+    findings->bytes_bare = (heap_bytes() - before_bytes) / findings->home_count;
     engine_stop(engine, now_ns, &actions);
     carry_out(&actions);
     engine_destroy(engine);
 }
 
-int main(void)
+static void print_table(const struct findings *few, const struct findings *many)
 {
-    uint64_t few[KIND_COUNT], many[KIND_COUNT], cold[KIND_COUNT];
+    const struct findings *const both[] = {few, many};
 
-    require(secret_setup() == 0, "libsodium cannot start");
-    measure(FEW, few, NULL);
-    measure(MANY, many, cold);
+    for (size_t i = 0; i < 2; i++)
+        printf("%7" PRIu64 " homes: %" PRIu64 " bytes each with an answer of %d, %" PRIu64 " without, or a worker\n",
+               both[i]->home_count, both[i]->bytes_with_answer, ANSWER_SIZE, both[i]->bytes_bare);
     printf("%-22s %10s %17s %6s %20s\n", "median of a step", "64 known", "64 of 100,000", "ratio",
            "100,000 of 100,000");
     for (size_t i = 0; i < KIND_COUNT; i++)
-        printf("%-22s %7" PRIu64 " ns %14" PRIu64 " ns %6.2f %17" PRIu64 " ns\n", kinds[i].name, few[i], many[i],
-               (double)many[i] / (double)few[i], cold[i]);
+        printf("%-22s %7" PRIu64 " ns %14" PRIu64 " ns %6.2f %17" PRIu64 " ns\n", kinds[i].name, few->few_ns[i],
+               many->few_ns[i], (double)many->few_ns[i] / (double)few->few_ns[i], many->all_ns[i]);
+}
+
+static void print_json(const struct findings *few, const struct findings *many)
+{
+    printf("{\"homes\":%" PRIu64 ",\"bytes_with_answer\":%" PRIu64 ",\"bytes_bare\":%" PRIu64 ",\"steps\":{",
+           many->home_count, many->bytes_with_answer, many->bytes_bare);
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        printf("%s\"%s\":{\"few_ns\":%" PRIu64 ",\"few_of_many_ns\":%" PRIu64 ",\"many_ns\":%" PRIu64 "}",
+               i == 0 ? "" : ",", kinds[i].name, few->few_ns[i], many->few_ns[i], many->all_ns[i]);
+    printf("}}\n");
+}
+
+int main(int argc, char **argv)
+{
+    static struct findings few = {.home_count = FEW}, many = {.home_count = MANY};
+    bool json = argc == 2 && strcmp(argv[1], "json") == 0;
+
+    if (argc > 1 && !json) {
+        fprintf(stderr, "usage: bench-engine [json]\n");
+        return 2;
+    }
+    require(secret_setup() == 0, "libsodium cannot start");
+    measure(&few);
+    measure(&many);
+    (json ? print_json : print_table)(&few, &many);
     return 0;
 }

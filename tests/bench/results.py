@@ -189,7 +189,7 @@ def lease_page(data):
                          data["placement"], [
             ("(d), `server.nng_cpu` auto", "probed_one", ""), ("(d), any", "probed_any", ""),
             ("(d), auto to any", "probed_ratio", ""),
-            ("(b), on one CPU, with the task threads that nng starts here", "here_one", ""),
+            ("(b), on one CPU, with two task threads", "here_one", ""),
             ("(b), anywhere", "here_any", ""), ("(b), on one CPU to anywhere", "here_ratio", ""),
             ("(b), on one CPU, with the 16 task threads that nng 1.5.2 starts from 8 CPUs on", "large_one", ""),
             ("(b), the same, anywhere", "large_any", ""), ("(b), the same, on one CPU to anywhere", "large_ratio", "")])
@@ -268,6 +268,25 @@ def company_page(data):
     return lines
 
 
+def inside_page(data):
+    lines = []
+    if "client_cache" in data:
+        lines += list_of("The cache of libprobed: the same probe, one at a time", data["client_cache"], [
+            ("asked of the daemon, which has it, probes/s", "asked_per_second", ""),
+            ("kept by the client, probes/s", "kept_per_second", ""), ("kept to asked", "ratio", "")])
+    if "engine" in data:
+        engine = data["engine"]
+        lines += ["## A step of the engine alone", "",
+                  f"No threads, no transport. Of {engine['homes']:,} homes known each takes "
+                  f"{number(engine['bytes_with_answer'])} bytes with an answer of 600, "
+                  f"{number(engine['bytes_bare'])} without one.", ""]
+        lines += table(["", "64 homes known", f"64 of {engine['homes']:,}", "all of them in turn"],
+                       [[name] + [with_spread(spread(step[key]), " ns")
+                                  for key in ("few_ns", "few_of_many_ns", "many_ns")]
+                        for name, step in engine["steps"].items()])
+    return lines
+
+
 def goals_page(goals):
     lines = ["## The goals", ""]
     lines += table(["goal", "bound", "measured", ""],
@@ -305,7 +324,7 @@ def page(data, reasons):
         lines += [reasons.rstrip(), ""]
     if "closed_loop" in data:
         lines += closed_page(data["closed_loop"])
-    lines += lease_page(data) + news_page(data) + company_page(data)
+    lines += lease_page(data) + news_page(data) + company_page(data) + inside_page(data)
     lines += profile_page(data.get("profile", {}))
     return "\n".join(lines).rstrip() + "\n"
 

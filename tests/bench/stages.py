@@ -424,6 +424,28 @@ def open_loop(bench):
     return rows
 
 
+# ---- the library, and the engine alone ----
+
+def client_cache(bench):
+    """The same probe one at a time, answered by the daemon's cache and by libprobed's."""
+    rows, home = [], bench.home("home-client")
+    with probed(bench, "client-cache", STEADY) as daemon:
+        for _ in range(bench.rounds):
+            row = run_json([bench.program("bench-cache"), daemon.url, daemon.events_url, home, bench.seconds])
+            row["ratio"] = row["kept_per_second"] / row["asked_per_second"]
+            rows.append(row)
+    return rows
+
+
+def engine(bench):
+    """What a step of the engine takes, with few homes known and with many, and what a home costs."""
+    runs = [run_json([bench.program("bench-engine"), "json"]) for _ in range(bench.rounds)]
+    return {"homes": runs[0]["homes"], "bytes_with_answer": runs[0]["bytes_with_answer"],
+            "bytes_bare": runs[0]["bytes_bare"],
+            "steps": {name: {key: [run["steps"][name][key] for run in runs] for key in one}
+                      for name, one in runs[0]["steps"].items()}}
+
+
 # ---- allocations ----
 
 def allocations(bench):

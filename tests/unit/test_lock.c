@@ -6,6 +6,7 @@
 #include "tests/support/check_main.h"
 #include "tests/support/patience.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -150,6 +151,75 @@ static void note_name(void *context)
     pthread_getname_np(pthread_self(), context, 16);
 }
 
+static struct semaphore there, back;
+
+static void answer_posts(void *context)
+{
+    (void)context;
+    for (size_t i = 0; i < ROUND_COUNT / 10; i++) {
+        semaphore_wait(&there);
+        number++; /* one of the two has it at a time */
+        semaphore_post(&back);
+    }
+}
+
+START_TEST(each_post_ends_one_wait)
+{
+    pthread_t thread;
+
+    semaphore_init(&there);
+    semaphore_init(&back);
+    semaphore_post(&there);
+    start(&thread, "answerer", answer_posts, NULL);
+    for (size_t i = 0; i < ROUND_COUNT / 10; i++) {
+        semaphore_wait(&back);
+        ck_assert_uint_eq(number, i + 1);
+        semaphore_post(&there);
+    }
+    thread_join(thread);
+    semaphore_fini(&back);
+    semaphore_fini(&there);
+}
+END_TEST
+
+static cpu_set_t cpus_seen;
+static int policy_seen;
+
+static void look_around(void *context)
+{
+    (void)context;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof cpus_seen, &cpus_seen), 0);
+    policy_seen = sched_getscheduler(0);
+}
+
+/* Starts another from a thread that is kept on one CPU, in batch. */
+static void start_from_elsewhere(void *context)
+{
+    const struct sched_param parameters = {.sched_priority = 0};
+    cpu_set_t one;
+    pthread_t thread;
+
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+    ck_assert_int_eq(sched_setscheduler(0, SCHED_BATCH, &parameters), 0);
+    start(&thread, "child", look_around, context);
+    thread_join(thread);
+}
+
+START_TEST(a_thread_runs_as_the_first_one_whoever_starts_it)
+{
+    cpu_set_t cpus;
+    pthread_t thread;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    start(&thread, "parent", start_from_elsewhere, NULL);
+    thread_join(thread);
+    ck_assert(CPU_EQUAL(&cpus, &cpus_seen));
+    ck_assert_int_eq(policy_seen, sched_getscheduler(0));
+}
+END_TEST
+
 START_TEST(a_thread_has_its_name)
 {
     char name[16] = "";
@@ -237,6 +307,16 @@ static void wait_unheld(void) NO_THREAD_ANALYSIS
     condition_wait(&condition, &lock, 0);
 }
 
+START_TEST(awaiting_a_post_with_a_lock_held_ends_the_process)
+{
+    semaphore_init(&there);
+    semaphore_post(&there);
+    lock_acquire(&lock);
+    semaphore_wait(&there);
+    lock_release(&lock);
+}
+END_TEST
+
 START_TEST(waiting_without_the_lock_ends_the_process)
 {
     wait_unheld();
@@ -275,7 +355,9 @@ int main(void)
     tcase_add_test(good, a_waiting_thread_is_woken_and_holds_the_lock_again);
     tcase_add_test(good, a_broadcast_wakes_all);
     tcase_add_test(good, a_wait_ends_when_its_time_has_come);
+    tcase_add_test(good, each_post_ends_one_wait);
     tcase_add_test(good, a_thread_has_its_name);
+    tcase_add_test(good, a_thread_runs_as_the_first_one_whoever_starts_it);
     tcase_add_test(good, a_stack_that_cannot_be_had_is_reported);
     tcase_set_timeout(mistakes, patience_test_s());
     tcase_add_checked_fixture(mistakes, set_up, NULL);
@@ -284,6 +366,7 @@ int main(void)
     tcase_add_test_raise_signal(mistakes, releasing_a_lock_that_is_not_held_ends_the_process, SIGABRT);
     tcase_add_test_raise_signal(mistakes, asserting_a_lock_that_is_not_held_ends_the_process, SIGABRT);
     tcase_add_test_raise_signal(mistakes, blocking_with_a_lock_held_ends_the_process, SIGABRT);
+    tcase_add_test_raise_signal(mistakes, awaiting_a_post_with_a_lock_held_ends_the_process, SIGABRT);
     tcase_add_test_raise_signal(mistakes, waiting_without_the_lock_ends_the_process, SIGABRT);
     tcase_add_test_raise_signal(mistakes, releasing_another_threads_lock_ends_the_process, SIGABRT);
     suite_add_tcase(suite, good);

@@ -10,6 +10,7 @@
 #include "tests/support/scratch.h"
 #include "tests/unit/echo_server.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <nng/protocol/reqrep0/rep.h>
@@ -109,6 +110,50 @@ static void talker_kill(pid_t child)
 START_TEST(nng_reaches_the_shim)
 {
     ck_assert(nng_shim_active());
+}
+END_TEST
+
+static size_t task_thread_count(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    struct dirent *entry;
+    size_t count = 0;
+
+    ck_assert_ptr_nonnull(folder);
+    while ((entry = readdir(folder)) != NULL) {
+        char path[320], name[16] = "";
+        FILE *file;
+
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        file = fopen(path, "re");
+        if (file != NULL) {
+            count += fgets(name, sizeof name, file) != NULL && strcmp(name, "nng:task\n") == 0;
+            fclose(file);
+        }
+    }
+    closedir(folder);
+    return count;
+}
+
+/* The machine has more than it is told of here wherever this can fail. */
+START_TEST(nng_starts_as_many_threads_as_on_one_cpu_when_told)
+{
+    long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    ck_assert_int_ge(cpu_count, 1);
+    nng_shim_one_cpu(true);
+    if (!PATIENCE_SANITIZED)
+        ck_assert_int_eq(sysconf(_SC_NPROCESSORS_ONLN), 1);
+    ck_assert_int_gt(sysconf(_SC_PAGESIZE), 1);
+    echo_server_open(&server, url);
+    nng_shim_one_cpu(false);
+    ck_assert_int_eq(sysconf(_SC_NPROCESSORS_ONLN), cpu_count);
+    newcomer_is_answered();
+    if (!PATIENCE_SANITIZED)
+        wait_at_least(task_thread_count, 2); /* a thread gives itself its name */
+    if (!PATIENCE_SANITIZED)
+        ck_assert_uint_eq(task_thread_count(), 2);
+    echo_server_close(&server);
 }
 END_TEST
 
@@ -222,6 +267,7 @@ int main(void)
     tcase_set_timeout(tcase, patience_test_s());
     tcase_add_checked_fixture(tcase, open_scratch, close_scratch);
     tcase_add_test(tcase, nng_reaches_the_shim);
+    tcase_add_test(tcase, nng_starts_as_many_threads_as_on_one_cpu_when_told);
     tcase_add_test(tcase, a_lost_peer_reads_as_a_reset);
     tcase_add_test(tcase, an_accepted_descriptor_is_never_inherited);
     tcase_add_test(tcase, a_listener_hears_after_peers_that_hung_up_before_its_greeting);
