@@ -8,6 +8,7 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+option(PROBED_PACKAGES "Test the Debian packages: builds them, and a Debian to install them in (root)" OFF)
 option(PROBED_FUZZ "Build the libFuzzer targets (clang)" OFF)
 
 # What every file of ours is compiled with; generated code and other people's headers are not held to it.
