@@ -2,7 +2,7 @@
  *
  * Flag beats environment beats file beats default.  An unknown key, a value out of range or an unreadable file stops
  * the start with one line that names the file, the line and the key.  Rules, names, defaults, ranges:
- * proto/README.md 2. A setting whose part is not built yet is refused unless it is off.
+ * proto/README.md 2.
  *
  * Both the daemon and its custodian read it, each by itself: what is started for a home never comes in a message.
  *

@@ -14,65 +14,64 @@
 #define OPEN UINT64_MAX /* the contract names no upper bound */
 
 /* The contract's table (proto/README.md 2), written out again: where the code's own table goes astray, this one says
- * so. A setting whose part is not built yet has its default "off", and only that is accepted. */
+ * so. */
 struct promise {
     const char *section, *key, *standard;
     uint64_t min, max; /* both 0: not a number */
-    bool unbuilt;
 };
 
 static const struct promise promises[] = {
-    {"server", "listen", "ipc:///run/probed/rpc.sock", 0, 0, false},
-    {"server", "publish", "ipc:///run/probed/events.sock", 0, 0, false},
-    {"server", "http", "", 0, 0, false},
-    {"server", "user", "", 0, 0, true},
-    {"server", "homes_root", "", 0, 0, false},
-    {"server", "allow_uids", "", 0, 0, false},
-    {"server", "admin_uids", "", 0, 0, false},
-    {"server", "tcp_trust", "no", 0, 0, false},
-    {"server", "calls_max", "16384", 64, OPEN, false},
-    {"server", "calls_per_uid", "4096", 1, OPEN, false},
-    {"server", "connections_per_uid", "256", 1, OPEN, false},
-    {"server", "homes_max", "1000000", 1, OPEN, false},
-    {"server", "nng_cpu", "auto", 0, 0, false},
-    {"server", "drain_ms", "10000", 0, 3600000, false},
-    {"server", "request_bytes_max", "1048576", 4096, 67108864, false},
-    {"tls", "certificate", "", 0, 0, false},
-    {"tls", "key", "", 0, 0, false},
-    {"tls", "ca", "", 0, 0, false},
-    {"tls", "user", "", 0, 0, false},
-    {"tls", "homes", "", 0, 0, false},
-    {"pool", "workers_per_home", "2", 1, 1024, false},
-    {"pool", "workers_max", "16", 1, 65536, false},
-    {"pool", "reserve_per_home", "1", 0, 1024, false},
-    {"pool", "reserve_wait_ms", "250", 0, 3600000, false},
-    {"pool", "queue_per_home", "64", 0, 1000000, false},
-    {"pool", "queue_max", "4096", 0, 1000000, false},
-    {"pool", "idle_ms", "300000", 10, OPEN, false},
-    {"pool", "lifetime_ms", "3600000", 100, OPEN, false},
-    {"pool", "requests_max", "10000", 1, OPEN, false},
-    {"pool", "term_grace_ms", "1000", 0, 60000, false},
-    {"pool", "prewarm", "yes", 0, 0, false},
-    {"probe", "timeout_ms", "35000", 10, 3600000, false},
-    {"probe", "run_ms", "30000", 10, 3600000, false},
-    {"probe", "cache_ttl_ms", "45000", 0, 86400000, false},
-    {"probe", "cache_entries", "4096", 1, 16777216, false},
-    {"probe", "cache_bytes", "67108864", 65536, OPEN, false},
-    {"probe", "failure_ttl_ms", "1000", 0, 60000, false},
-    {"probe", "keep_good_ms", "86400000", 0, OPEN, false},
-    {"events", "heartbeat_ms", "1000", 50, 60000, false},
-    {"events", "observe", "yes", 0, 0, false},
-    {"worker", "command", "", 0, 0, false}, /* none: the built-in worker */
-    {"worker", "home_env", "HERMES_HOME", 0, 0, false},
-    {"worker", "env_pass", "PATH LANG LC_ALL TZ SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY NO_PROXY", 0, 0, false},
-    {"worker", "reply_bytes_max", "1048576", 1024, 67108864, false},
-    {"worker", "sandbox", "auto", 0, 0, false},
-    {"worker", "writable_home", "no", 0, 0, false},
-    {"worker", "foreign_credentials", "no", 0, 0, false},
-    {"worker", "read_paths", "", 0, 0, false},
-    {"worker", "connect_ports", "443", 0, 0, false},
-    {"log", "level", "info", 0, 0, false},
-    {"log", "format", "text", 0, 0, false},
+    {"server", "listen", "ipc:///run/probed/rpc.sock", 0, 0},
+    {"server", "publish", "ipc:///run/probed/events.sock", 0, 0},
+    {"server", "http", "", 0, 0},
+    {"server", "user", "", 0, 0},
+    {"server", "homes_root", "", 0, 0},
+    {"server", "allow_uids", "", 0, 0},
+    {"server", "admin_uids", "", 0, 0},
+    {"server", "tcp_trust", "no", 0, 0},
+    {"server", "calls_max", "16384", 64, OPEN},
+    {"server", "calls_per_uid", "4096", 1, OPEN},
+    {"server", "connections_per_uid", "256", 1, OPEN},
+    {"server", "homes_max", "1000000", 1, OPEN},
+    {"server", "nng_cpu", "auto", 0, 0},
+    {"server", "drain_ms", "10000", 0, 3600000},
+    {"server", "request_bytes_max", "1048576", 4096, 67108864},
+    {"tls", "certificate", "", 0, 0},
+    {"tls", "key", "", 0, 0},
+    {"tls", "ca", "", 0, 0},
+    {"tls", "user", "", 0, 0},
+    {"tls", "homes", "", 0, 0},
+    {"pool", "workers_per_home", "2", 1, 1024},
+    {"pool", "workers_max", "16", 1, 65536},
+    {"pool", "reserve_per_home", "1", 0, 1024},
+    {"pool", "reserve_wait_ms", "250", 0, 3600000},
+    {"pool", "queue_per_home", "64", 0, 1000000},
+    {"pool", "queue_max", "4096", 0, 1000000},
+    {"pool", "idle_ms", "300000", 10, OPEN},
+    {"pool", "lifetime_ms", "3600000", 100, OPEN},
+    {"pool", "requests_max", "10000", 1, OPEN},
+    {"pool", "term_grace_ms", "1000", 0, 60000},
+    {"pool", "prewarm", "yes", 0, 0},
+    {"probe", "timeout_ms", "35000", 10, 3600000},
+    {"probe", "run_ms", "30000", 10, 3600000},
+    {"probe", "cache_ttl_ms", "45000", 0, 86400000},
+    {"probe", "cache_entries", "4096", 1, 16777216},
+    {"probe", "cache_bytes", "67108864", 65536, OPEN},
+    {"probe", "failure_ttl_ms", "1000", 0, 60000},
+    {"probe", "keep_good_ms", "86400000", 0, OPEN},
+    {"events", "heartbeat_ms", "1000", 50, 60000},
+    {"events", "observe", "yes", 0, 0},
+    {"worker", "command", "", 0, 0}, /* none: the built-in worker */
+    {"worker", "home_env", "HERMES_HOME", 0, 0},
+    {"worker", "env_pass", "PATH LANG LC_ALL TZ SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY NO_PROXY", 0, 0},
+    {"worker", "reply_bytes_max", "1048576", 1024, 67108864},
+    {"worker", "sandbox", "auto", 0, 0},
+    {"worker", "writable_home", "no", 0, 0},
+    {"worker", "foreign_credentials", "no", 0, 0},
+    {"worker", "read_paths", "", 0, 0},
+    {"worker", "connect_ports", "443", 0, 0},
+    {"log", "level", "info", 0, 0},
+    {"log", "format", "text", 0, 0},
 };
 enum { PROMISE_COUNT = sizeof promises / sizeof promises[0], ARGUMENT_COUNT_MAX = 16 };
 
@@ -260,7 +259,6 @@ static void expect_number(const char *flag, uint64_t number, const char *refusal
 START_TEST(a_number_is_held_to_its_range_on_both_sides)
 {
     const struct promise *promise = &promises[_i];
-    const char *unbuilt = promise->unbuilt ? "is not built yet and has to stay 0" : NULL;
     char flag[64], refusal[64];
 
     if (promise->max == 0)
@@ -271,7 +269,7 @@ START_TEST(a_number_is_held_to_its_range_on_both_sides)
         snprintf(refusal, sizeof refusal, "%" PRIu64 " is below %" PRIu64, promise->min - 1, promise->min);
         expect_number(flag, promise->min - 1, refusal);
     }
-    expect_number(flag, promise->max == OPEN ? UINT32_MAX : promise->max, unbuilt);
+    expect_number(flag, promise->max == OPEN ? UINT32_MAX : promise->max, NULL);
     if (promise->max != OPEN) {
         snprintf(refusal, sizeof refusal, "%" PRIu64 " is above %" PRIu64, promise->max + 1, promise->max);
         expect_number(flag, promise->max + 1, refusal);
