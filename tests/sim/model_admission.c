@@ -201,7 +201,8 @@ bool model_exhausted_is_allowed(struct model *model, const struct sim_call *call
         return home_may_be_refused(model, call, true);
     if (seen_of(model, ENGINE_COUNTER_REFUSED_HOMES_MAX) > 0)
         return home_may_be_refused(model, call, false);
-    return call->kind == ENGINE_CALL_PROBE && queue_may_refuse(model, call);
+    /* Behind a jump those whose time is up take their places until the engine has looked at the time. */
+    return call->kind == ENGINE_CALL_PROBE && (queue_may_refuse(model, call) || model->step.overdue);
 }
 
 /* ---- what a lease takes in this home: a moving average, an eighth each ---- */
@@ -257,7 +258,7 @@ static void judge_deadline(const struct model *model, const struct model_home *h
     const struct sim_call *call = model->step.call;
     struct model_range wait_ns = predicted_ns(home, model_waiting_count(home) - 1);
 
-    CLAIM(RULE_CALLS, model->step.now_ns + wait_ns.least <= call->deadline_ns + 1,
+    CLAIM(RULE_CALLS, model->step.overdue || model->step.now_ns + wait_ns.least <= call->deadline_ns + 1,
           "call %" PRIu64 " waits, though %" PRIu64 " ns outlast its deadline", call->id, wait_ns.least);
 }
 

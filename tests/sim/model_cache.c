@@ -184,20 +184,29 @@ static void doubt(const struct model *model, struct model_entry *entry, uint64_t
     entry->presence = ENTRY_MAYBE;
 }
 
+/* The entry of the answer that this step stored, or laid beside the refusal that stands; NULL: none. */
+static const struct model_entry *stored_now(struct model *model)
+{
+    bool has_stored = model->view.counters[ENGINE_COUNTER_STORED] > model->before.counters[ENGINE_COUNTER_STORED];
+    struct cast_mark mark;
+
+    if (!has_stored)
+        return NULL;
+    mark = model_mark(model->step.answer);
+    return entry_of(model, &mark);
+}
+
 /* As many as the engine says it evicted, of all homes and of the one that stored (a home with more than its share
  * evicts its own).  What was stored in this very step goes last. */
 void model_entries_evicted(struct model *model, unsigned home)
 {
     uint64_t evicted_count =
         model->view.counters[ENGINE_COUNTER_EVICTED] - model->before.counters[ENGINE_COUNTER_EVICTED];
-    bool has_stored = model->view.counters[ENGINE_COUNTER_STORED] > model->before.counters[ENGINE_COUNTER_STORED];
-    const struct model_entry *newest = NULL;
+    const struct model_entry *newest = stored_now(model);
     uint64_t left = evicted_count;
 
     if (evicted_count == 0)
         return;
-    if (has_stored && model->entries.last != NULL)
-        newest = LIST_OWNER(model->entries.last, struct model_entry, recent);
     LIST_EACH (node, &model->entries)
         doubt(model, LIST_OWNER(node, struct model_entry, recent), &left, newest);
     if (home == CAST_ALL)

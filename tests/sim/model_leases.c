@@ -239,7 +239,8 @@ static void judge_not_kept(struct model *model, const struct sim_worker *worker)
     bool used_up = worker->lease_count >= model->settings.requests_max;
     bool old = age_ns >= model->tightest.lifetime_ns - model->tightest.lifetime_ns / 10;
     bool spare = model_waiting_count(home) == 0 && model_live_count(home) > model->tightest.workers_per_home;
-    bool yields = seen > 0 && model_waiting_count(home) > 0 && model_may_yield(model, worker);
+    /* Behind a jump it may be for the sake of callers whose time is up, which is seen only then. */
+    bool yields = seen > 0 && model_waiting_count(home) > 0 && (model_may_yield(model, worker) || model->step.overdue);
     bool makes_room = model_makes_room(model, worker);
 
     CLAIM(RULE_TURNS, seen == 0 || yields || model->plan->lazy_drains,

@@ -111,8 +111,13 @@ static struct sim_worker *order_pin(struct model *model, const struct engine_ord
 /* Ended to make room: some home waits, its own does not, and it is the one that has been idle longest. */
 bool model_makes_room(const struct model *model, const struct sim_worker *worker)
 {
-    if (model->waiting.count == 0 || model_waiting_count(&model->homes[worker->home]) > 0)
+    /* A retry that took another in the end, since there was no room for a fresh one all the same. */
+    bool retries = model->view.counters[ENGINE_COUNTER_RETRIED] > model->before.counters[ENGINE_COUNTER_RETRIED];
+
+    if (model_waiting_count(&model->homes[worker->home]) > 0)
         return false;
+    if (model->waiting.count == 0)
+        return retries && model_worker_total(&model->view) >= model->settings.workers_max;
     LIST_EACH (node, &model->alive) {
         const struct sim_worker *other = LIST_OWNER(node, struct sim_worker, node);
 
