@@ -133,6 +133,19 @@ static void choose_port(void)
     snprintf(tcp_address, sizeof tcp_address, "127.0.0.1:%d", ntohs(address.sin_port));
 }
 
+/* Calls are answered a moment before the page is. */
+static void await_page(void)
+{
+    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+    int fd;
+
+    while ((fd = connect_to(tcp_address)) < 0) {
+        ck_assert_msg(clock_now_ns() < due_ns, "nobody listens at %s: %s", tcp_address, strerror(errno));
+        usleep(1000);
+    }
+    close(fd);
+}
+
 static void open_stage(const char *flag, const char *value)
 {
     const char *settings[] = {"--server-http", socket_path, "--server-http", tcp_address, flag, value, NULL};
@@ -142,6 +155,7 @@ static void open_stage(const char *flag, const char *value)
     choose_port();
     home_create(&stage.home, &stage.scratch, "home");
     daemon_start(&stage.daemon, &stage.scratch, settings);
+    await_page();
 }
 
 static void setup(void)
