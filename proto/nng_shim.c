@@ -22,6 +22,8 @@
  * us, and loading must not fail over it. */
 #include "proto/nng_shim.h"
 
+#include "proto/compiler.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <nng/nng.h>
@@ -33,15 +35,6 @@
 #include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default"), used))
-
-/* The sanitizers' runtimes call sysconf before anything of a program may run. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED
-#endif
-#endif
 
 typedef void stream_operation(nng_stream *stream, nng_aio *aio);
 
@@ -110,7 +103,7 @@ void nng_shim_one_cpu(bool one)
     finds_one_cpu = one;
 }
 
-#ifndef SANITIZED
+#if !SANITIZED /* whose runtimes call sysconf before anything of a program may run */
 
 /* Also called before find_library, by other libraries as they are loaded. */
 EXPORTED long sysconf(int name)

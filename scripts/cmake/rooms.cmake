@@ -15,7 +15,7 @@ option(PROBED_FUZZ "Build the libFuzzer targets (clang)" OFF)
 add_library(probed_rules INTERFACE)
 target_compile_definitions(probed_rules INTERFACE _GNU_SOURCE PROBED_VERSION="${PROJECT_VERSION}")
 target_compile_options(probed_rules INTERFACE
-  -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+  -Wall -Wextra -Wconversion -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes -Werror
   $<$<C_COMPILER_ID:Clang>:-Wthread-safety>)
 target_include_directories(probed_rules INTERFACE ${CMAKE_SOURCE_DIR})
 target_include_directories(probed_rules SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/gen)

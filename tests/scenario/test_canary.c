@@ -107,7 +107,7 @@ static void expect_clean_process(const char *name, pid_t pid)
         snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, files[i]);
         expect_clean_file(path);
     }
-    for (size_t i = 0; i < ROW_COUNT(canaries) && !PATIENCE_SANITIZED; i++) {
+    for (size_t i = 0; i < ROW_COUNT(canaries) && !SANITIZED; i++) {
         size_t count = memory_hits(canaries[i], pid);
 
         ck_assert_msg(count == 0, "HIT: the memory of %s has the secret of %s, %zu times", name, canaries[i]->name,
@@ -510,7 +510,7 @@ int main(void)
     Suite *suite = suite_create("canary");
     TCase *tcase = add_case(suite, "memory", patient_setup);
 
-    if (!PATIENCE_SANITIZED) /* who keep copies of their own, and terabytes of shadow */
+    if (!SANITIZED) /* who keep copies of their own, and terabytes of shadow */
         tcase_add_test(tcase, the_memory_of_a_daemon_holds_a_key_while_its_call_is_in_the_air_and_not_after);
     tcase = add_case(suite, "canary", canary_setup);
     tcase_add_test(tcase, marked_secrets_are_found_nowhere);

@@ -24,7 +24,7 @@ START_TEST(sixty_four_homes_known_cost_little)
     daemon_kib = process_private_kib(server->pid);
     custodian_kib = process_private_kib(process_child_named(server->pid, "probed-custodian"));
     printf("private memory: %zu KiB probed, %zu KiB probed-custodian\n", daemon_kib, custodian_kib);
-    if (!PATIENCE_SANITIZED) {
+    if (!SANITIZED) {
         ck_assert_uint_lt(daemon_kib, DAEMON_KIB_MAX);
         ck_assert_uint_lt(custodian_kib, CUSTODIAN_KIB_MAX);
     }

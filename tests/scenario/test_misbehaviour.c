@@ -91,7 +91,7 @@ END_TEST
 /* By a worker that has answered before, so that the home is in no pause for workers that never do. */
 START_TEST(part_of_an_answer_is_none_wherever_its_worker_is_killed)
 {
-    enum { LINE_SIZE = 600, STEP = PATIENCE_SANITIZED ? 7 : 1 };
+    enum { LINE_SIZE = 600, STEP = SANITIZED ? 7 : 1 };
     char provider[16];
 
     for (unsigned count = 0; count < LINE_SIZE; count += STEP) {

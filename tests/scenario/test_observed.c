@@ -28,7 +28,7 @@ static const char *const settings[] = {"--events-observe",
                                        "--worker-env-pass",
                                        "PATH ASAN_OPTIONS",
                                        "--worker-sandbox",
-                                       PATIENCE_SANITIZED ? "off" : "auto",
+                                       SANITIZED ? "off" : "auto",
                                        NULL};
 
 static void excuse_readers(void)

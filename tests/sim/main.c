@@ -3,6 +3,7 @@
 #include "tests/sim/verdict.h"
 #include "tests/sim/world.h"
 
+#include "proto/compiler.h"
 #include "server/base/clock.h"
 
 #include <argp.h>
@@ -13,15 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-
-#if defined(UNDER_SANITIZER)
+#if SANITIZED
 #include <sanitizer/common_interface_defs.h>
 enum { SEED_COUNT_DEFAULT = 200 };
 #else
@@ -129,7 +122,7 @@ static void say_seed(void)
         return;
 }
 
-#if defined(UNDER_SANITIZER)
+#if SANITIZED
 static void prepare_for_death(void)
 {
     __sanitizer_set_death_callback(say_seed);

@@ -7,24 +7,15 @@
 #ifndef TESTS_SUPPORT_PATIENCE_H
 #define TESTS_SUPPORT_PATIENCE_H
 
+#include "proto/compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PATIENCE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PATIENCE_SANITIZED 1
-#endif
-#endif
-#ifndef PATIENCE_SANITIZED
-#define PATIENCE_SANITIZED 0
-#endif
-
 enum {
-    PATIENCE_SCALE = PATIENCE_SANITIZED ? 4 : 1,
+    PATIENCE_SCALE = SANITIZED ? 4 : 1,
     PATIENCE_MS = 15000 * PATIENCE_SCALE,   /* for one thing to happen */
     PATIENCE_TEST_S = 120 * PATIENCE_SCALE, /* for one test; Check's timeout */
     PATIENCE_SOAK_S = 3600,                 /* the same under PROBED_SOAK */
@@ -42,7 +33,7 @@ static inline bool patience_is_told(const char *variable)
 /* Whether a bound in time may be asserted. */
 static inline bool patience_time_counts(void)
 {
-    return !PATIENCE_SANITIZED && !patience_is_told("PROBED_EMULATED");
+    return !SANITIZED && !patience_is_told("PROBED_EMULATED");
 }
 
 static inline bool patience_soaks(void)

@@ -974,7 +974,7 @@ START_TEST(no_thread_of_ours_takes_the_programs_signals)
     for (struct dirent *entry; (entry = readdir(threads)) != NULL;) {
         if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
             continue;
-        if (PATIENCE_SANITIZED && !thread_blocks(entry->d_name, SIGPIPE))
+        if (SANITIZED && !thread_blocks(entry->d_name, SIGPIPE))
             continue; /* a sanitizer's own */
         ck_assert(thread_blocks(entry->d_name, SIGTERM));
         ck_assert(thread_blocks(entry->d_name, SIGINT));

@@ -4,6 +4,7 @@
  * waited for through pidfds, everything else through custody's own events. */
 #include "server/custody/custody.h"
 
+#include "proto/compiler.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/text.h"
@@ -37,14 +38,6 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 enum { WORKER_COUNT_MAX = 128, PATH_SIZE = 4096, PATIENCE_MS = 20000, A_SECOND_MS = 1000 };
 
@@ -1651,7 +1644,7 @@ START_TEST(a_flood_on_standard_error_holds_nobody_up)
 }
 END_TEST
 
-#ifndef SANITIZED
+#if !SANITIZED
 START_TEST(an_idle_custodian_is_small)
 {
     char value[64];
@@ -1735,7 +1728,7 @@ static void add_lives(Suite *suite)
     tcase_add_test(errors, what_a_worker_says_is_logged_with_worker_and_home_and_without_secrets);
     tcase_add_test(errors, what_it_says_is_printable_and_bounded);
     tcase_add_test(errors, a_flood_on_standard_error_holds_nobody_up);
-#ifndef SANITIZED
+#if !SANITIZED
     tcase_add_test(errors, an_idle_custodian_is_small);
 #endif
 }

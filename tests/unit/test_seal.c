@@ -1027,7 +1027,7 @@ END_TEST
 
 /* ---- what it costs ---- */
 
-enum { PAIR_COUNT = PATIENCE_SANITIZED ? 3 : 101 };
+enum { PAIR_COUNT = SANITIZED ? 3 : 101 };
 
 /* Of starts, from the order to the worker's first answer. */
 struct costs {

@@ -142,16 +142,16 @@ START_TEST(nng_starts_as_many_threads_as_on_one_cpu_when_told)
 
     ck_assert_int_ge(cpu_count, 1);
     nng_shim_one_cpu(true);
-    if (!PATIENCE_SANITIZED)
+    if (!SANITIZED)
         ck_assert_int_eq(sysconf(_SC_NPROCESSORS_ONLN), 1);
     ck_assert_int_gt(sysconf(_SC_PAGESIZE), 1);
     echo_server_open(&server, url);
     nng_shim_one_cpu(false);
     ck_assert_int_eq(sysconf(_SC_NPROCESSORS_ONLN), cpu_count);
     newcomer_is_answered();
-    if (!PATIENCE_SANITIZED)
+    if (!SANITIZED)
         wait_at_least(task_thread_count, 2); /* a thread gives itself its name */
-    if (!PATIENCE_SANITIZED)
+    if (!SANITIZED)
         ck_assert_uint_eq(task_thread_count(), 2);
     echo_server_close(&server);
 }

@@ -1,6 +1,8 @@
 /* Starting a worker, see spawn.h. */
 #include "server/custody/custodian/spawn.h"
 
+#include "proto/compiler.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -380,15 +382,6 @@ static int make_pipe(int ends[2])
     return 0;
 }
 
-/* The thread sanitizer has a thread of its own, whose locks only libc's fork takes care of. */
-#if defined(__SANITIZE_THREAD__)
-#define WITHOUT_BARE_CLONE
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITHOUT_BARE_CLONE
-#endif
-#endif
-
 /* fork, with a pidfd in the same breath: there is no moment at which the child is known by a number alone, nor one at
  * which it is outside its cgroup. */
 static pid_t clone_child(int cgroup_fd, int *pidfd_out)
@@ -396,7 +389,7 @@ static pid_t clone_child(int cgroup_fd, int *pidfd_out)
     struct clone_args arguments = {
         .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd_out, .exit_signal = SIGCHLD};
 
-#ifdef WITHOUT_BARE_CLONE
+#if SANITIZES_THREADS /* the sanitizer has a thread of its own, whose locks only libc's fork takes care of */
     errno = ENOSYS;
     return -1;
 #endif
