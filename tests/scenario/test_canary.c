@@ -2,8 +2,7 @@
  * they must not be: logs, events, replies, admin answers, argument lists, environments, and the memory of a daemon that
  * has nothing to do any more.  The tests run as root, who may read that.
  *
- * What no program of ours can wipe is not in these paths: a request that nng has read in part when its client hangs up,
- * or has not yet handed over when the socket is closed, is freed by nng as it is; so are pages of the kernel's buffers. */
+ * What no program of ours can wipe is not in these paths: pages of the kernel's buffers. */
 #include "gen/grpc/health/v1/health.pb-c.h"
 #include "proto/limits.h"
 #include "server/base/clock.h"
@@ -495,6 +494,37 @@ START_TEST(no_core_file_is_left_by_whoever_dies)
 }
 END_TEST
 
+/* nng has read so much of each request when its client hangs up, and frees it by itself. */
+START_TEST(a_request_that_was_read_in_part_leaves_no_key_behind)
+{
+    enum { CLIENT_COUNT = 16 };
+    Probed__V1__ProbeRequest request = PROBED__V1__PROBE_REQUEST__INIT;
+    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+    unsigned char *message;
+    int fds[CLIENT_COUNT];
+    size_t size;
+
+    request.home = home->path;
+    request.provider = (char *)(uintptr_t) "openrouter";
+    request.api_key = key.secret;
+    message = raw_pack(METHOD_PROBE, 0, &request.base, &size);
+    for (size_t i = 0; i < CLIENT_COUNT; i++) {
+        fds[i] = raw_connect(server->url);
+        ck_assert(raw_greet(fds[i], RAW_REQ));
+        ck_assert(
+            raw_send_part(fds[i], 1, message, size + (i + 1) * (i + 1) * 256, size)); /* the rest would be padding */
+    }
+    free(message);
+    while (memory_hits(&key, server->pid) < 2 * CLIENT_COUNT)
+        ck_assert_uint_lt(clock_now_ns(), due_ns);
+    for (size_t i = 0; i < CLIENT_COUNT; i++)
+        close(fds[i]);
+    while (memory_hits(&key, server->pid) > 0)
+        ck_assert_msg(clock_now_ns() < due_ns, "HIT: the secret is still there, %zu times",
+                      memory_hits(&key, server->pid));
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name, void (*setup)(void))
 {
     TCase *tcase = tcase_create(name);
@@ -510,8 +540,10 @@ int main(void)
     Suite *suite = suite_create("canary");
     TCase *tcase = add_case(suite, "memory", patient_setup);
 
-    if (!SANITIZED) /* who keep copies of their own, and terabytes of shadow */
+    if (!SANITIZED) { /* who keep copies of their own, and terabytes of shadow */
         tcase_add_test(tcase, the_memory_of_a_daemon_holds_a_key_while_its_call_is_in_the_air_and_not_after);
+        tcase_add_test(tcase, a_request_that_was_read_in_part_leaves_no_key_behind);
+    }
     tcase = add_case(suite, "canary", canary_setup);
     tcase_add_test(tcase, marked_secrets_are_found_nowhere);
     tcase = add_case(suite, "cores", cores_setup);

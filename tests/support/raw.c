@@ -66,6 +66,11 @@ bool raw_greet(int fd, enum raw_protocol protocol)
 
 bool raw_send(int fd, uint32_t id, const void *message, size_t size)
 {
+    return raw_send_part(fd, id, message, size, size);
+}
+
+bool raw_send_part(int fd, uint32_t id, const void *message, size_t size, size_t part_size)
+{
     uint64_t body_size = size + ID_SIZE;
     unsigned char head[FRAME_HEAD_SIZE + ID_SIZE] = {1};
 
@@ -74,7 +79,7 @@ bool raw_send(int fd, uint32_t id, const void *message, size_t size)
     id |= UINT32_C(0x80000000);
     for (int i = 0; i < ID_SIZE; i++)
         head[FRAME_HEAD_SIZE + i] = (unsigned char)(id >> (24 - 8 * i));
-    return send_all(fd, head, sizeof head) && send_all(fd, message, size);
+    return send_all(fd, head, sizeof head) && send_all(fd, message, part_size);
 }
 
 Probed__V1__RpcResponse *raw_receive(int fd)

@@ -29,6 +29,9 @@ bool raw_greet(int fd, enum raw_protocol protocol);
 /* A frame with a request. */
 bool raw_send(int fd, uint32_t id, const void *message, size_t size);
 
+/* The beginning of one: what is missing never comes. */
+bool raw_send_part(int fd, uint32_t id, const void *message, size_t size, size_t part_size);
+
 /* The next reply, NULL when the other end has closed; free it with free_unpacked. */
 Probed__V1__RpcResponse *raw_receive(int fd);
 
