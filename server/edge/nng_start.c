@@ -1,6 +1,7 @@
 #include "server/edge/nng_start.h"
 
 #include "proto/nng_shim.h"
+#include "server/threads/thread.h"
 
 #include <errno.h>
 #include <nng/nng.h>
@@ -70,13 +71,11 @@ struct status nng_start(int64_t cpu)
 void nng_start_callback(void)
 {
     static _Thread_local bool seen;
-    const struct sched_param parameters = {.sched_priority = 0};
 
     if (seen || !on_one_cpu)
         return;
     seen = true;
-    if (sched_getscheduler(0) == SCHED_OTHER)                  /* another policy is somebody's choice */
-        (void)sched_setscheduler(0, SCHED_BATCH, &parameters); /* refused by a sandbox: it is only faster */
+    thread_become_batch();
 }
 
 enum { SETTLE_MS = 50 };

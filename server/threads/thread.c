@@ -65,6 +65,14 @@ struct status thread_start(pthread_t *thread_out, const char *name, size_t stack
     return status_ok();
 }
 
+void thread_become_batch(void)
+{
+    const struct sched_param parameters = {.sched_priority = 0};
+
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
+
 void thread_join(pthread_t thread)
 {
     int error;

@@ -15,6 +15,11 @@
 MUST_USE struct status thread_start(pthread_t *thread_out, const char *name, size_t stack_size,
                                     void (*body)(void *context), void *context);
 
+/* The calling thread is one of batch from here on (sched(7)): woken, it does not push aside who runs, and waits for a CPU
+ * no longer than the scheduler's slice.  Where another policy was chosen for the process, or the system refuses, it stays
+ * as it is: nothing but speed depends on it. */
+void thread_become_batch(void);
+
 /* Waits for its end; call with no lock held. */
 void thread_join(pthread_t thread);
 

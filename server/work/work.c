@@ -132,6 +132,7 @@ static void run_handler(void *context)
     struct work *work = handler->work;
 
     self = handler;
+    thread_become_batch(); /* a provider's answer takes long, the hits that it would push aside do not */
     lock_acquire(&work->lock);
     handler->thread = pthread_self(); /* known before its first lease is back, and so before work_destroy */
     for (;;) {

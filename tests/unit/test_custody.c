@@ -439,6 +439,16 @@ START_TEST(a_worker_leads_a_session_without_a_terminal)
 }
 END_TEST
 
+START_TEST(a_worker_pushes_nobody_aside)
+{
+    struct heard worker;
+
+    open_for_script(waits);
+    worker = launch_up(1);
+    ck_assert_int_eq(sched_getscheduler(worker.pid), SCHED_BATCH);
+}
+END_TEST
+
 START_TEST(a_worker_gains_no_privileges_and_leaves_no_core)
 {
     struct heard worker;
@@ -1684,6 +1694,7 @@ static void add_starts(Suite *suite)
     tcase_add_test(given, a_worker_has_three_descriptors);
     tcase_add_test(given, a_worker_runs_in_its_home);
     tcase_add_test(given, a_worker_leads_a_session_without_a_terminal);
+    tcase_add_test(given, a_worker_pushes_nobody_aside);
     tcase_add_test(given, a_worker_gains_no_privileges_and_leaves_no_core);
     tcase_add_test(given, a_worker_has_signals_and_limits_as_a_program_expects_them);
     tcase_add_test(given, a_worker_has_the_environment_of_the_contract);

@@ -195,14 +195,14 @@ static void look_around(void *context)
 /* Starts another from a thread that is kept on one CPU, in batch. */
 static void start_from_elsewhere(void *context)
 {
-    const struct sched_param parameters = {.sched_priority = 0};
     cpu_set_t one;
     pthread_t thread;
 
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
     ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
-    ck_assert_int_eq(sched_setscheduler(0, SCHED_BATCH, &parameters), 0);
+    thread_become_batch();
+    ck_assert_int_eq(sched_getscheduler(0), SCHED_BATCH);
     start(&thread, "child", look_around, context);
     thread_join(thread);
 }

@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,18 @@ static int set_limits(struct child *child)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
         setrlimit(RLIMIT_NOFILE, &child->plan->file_limit) < 0)
         return errno;
+    return 0;
+}
+
+/* A worker that is woken does not push aside who runs (sched(7)): what it waits for takes long, the calls that are
+ * answered meanwhile do not.  Where the administrator chose another policy it keeps that. */
+static int become_batch(struct child *child)
+{
+    const struct sched_param parameters = {.sched_priority = 0};
+
+    (void)child;
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_BATCH, &parameters); /* refused by a sandbox: it is only slower */
     return 0;
 }
 
@@ -328,6 +341,7 @@ static const struct {
     {"session", leave_session},
     {"descriptors", take_descriptors},
     {"limits", set_limits},
+    {"scheduling", become_batch},
     {"path", find_path},
     {"identity", become_owner},
     {"signals", reset_signals}, /* behind identity: libc may change uids with the help of one of its own signals */
