@@ -64,9 +64,19 @@ def machine():
     return f"{model}, {len(os.sched_getaffinity(0))} CPUs, {memory_gib:.1f} GiB, {system}, Linux {platform.release()}"
 
 
+QUIET_LOAD = 0.5
+
+
+def settle():
+    """Waits until the load average forgets what we have built, three minutes at most: the rest is others'."""
+    due = time.monotonic() + 180
+    while os.getloadavg()[0] >= QUIET_LOAD and time.monotonic() < due:
+        time.sleep(1)
+
+
 def quiet(about):
     """Whether nobody else had much to do when the run began."""
-    return float(about["load_before"]) < 0.5
+    return float(about["load_before"]) < QUIET_LOAD
 
 
 def version_of(package):

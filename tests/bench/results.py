@@ -309,7 +309,7 @@ def page(data, reasons):
     lines = ["# What was measured", "",
              "Written by `scripts/bench`; run it again and it is written anew. Everything here is from one run, server "
              "and client on the same machine, and only ratios travel to another.", "",
-             f"- **Machine**: {about['machine']}; load average {about['load_before']} before, by others.",
+             f"- **Machine**: {about['machine']}; load average {about['load_before']} before.",
              f"- **Versions**: nng {about['nng']}, protobuf-c {about['protobuf_c']}, gRPC C++ {about['grpc']}, "
              f"{about['compiler']}; all programs {about['flags']}.",
              f"- **Rounds**: {about['rounds']} of {about['seconds']} s each, interleaved.",
