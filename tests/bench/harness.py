@@ -224,12 +224,12 @@ def tasks(pid):
 
 
 def cpu_s(pid):
-    """Seconds that its threads have run."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks(pid)) / 1e9
+    """Seconds that its threads have run, those that have ended among them: gRPC's come and go."""
+    return time.clock_gettime(~pid << 3 | 2)  # the process's CPU clock, as clock_getcpuclockid(3) makes its id
 
 
 def switches(pid):
-    """Context switches of its threads."""
+    """Context switches of its threads; not of those that have ended."""
     count = 0
     for task in tasks(pid):
         for line in (task / "status").read_text().splitlines():
