@@ -161,7 +161,7 @@ def closed_page(closed):
             lines += [f"### {title}, {transport}", ""] + closed_table(closed, key, transport)
     for key, title in (("cpu_s_per_100k", "Server CPU seconds per 100,000 calls"),
                        ("client_cpu_s_per_100k", "Client CPU seconds per 100,000 calls"),
-                       ("switches_per_call", "Context switches a call of the server (its threads that lived to the end)")):
+                       ("switches_per_call", "Context switches a call, of the server's threads that lived to the end")):
         for transport in transports:
             lines += [f"### {title}, {transport}", ""] + closed_table(closed, key, transport)
     if closed["costs"]:
