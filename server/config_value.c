@@ -4,6 +4,7 @@
 #include "proto/limits.h"
 #include "proto/utf8.h"
 #include "server/base/loopback.h"
+#include "server/base/socket_url.h"
 #include "server/base/text.h"
 #include "server/base/tls_url.h"
 
@@ -260,48 +261,10 @@ static struct status check_port(const struct config_row *row, const char *text)
     return parse_number(text, &number) ? check_range(row, text, number) : value_refuse(text, "is no port");
 }
 
-static struct status check_ipc(const char *url, const char *path)
-{
-    size_t size = strlen(path);
-
-    if (path[0] != '/' || path[size - 1] == '/')
-        return value_refuse(url, "does not name a socket by an absolute path");
-    if (size > LIMIT_SOCKET_PATH_SIZE_MAX)
-        return status_make(STATUS_INVALID_ARGUMENT, "the socket path has %zu bytes, at most %d are possible: %s", size,
-                           LIMIT_SOCKET_PATH_SIZE_MAX, url);
-    return status_ok();
-}
-
-static struct status check_tcp(const char *url, const char *address)
-{
-    static const char *const hosts[] = {"127.0.0.1:", "localhost:", "[::1]:"};
-    uint64_t port;
-
-    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
-        size_t size = strlen(hosts[i]);
-
-        if (strncmp(address, hosts[i], size) != 0)
-            continue;
-        if (!parse_number(address + size, &port) || port < 1 || port > 65535)
-            return value_refuse(url, "needs a port from 1 to 65535");
-        return status_ok();
-    }
-    return value_refuse(url, "is refused: plain tcp is for 127.0.0.1, localhost and [::1] alone; beyond this machine "
-                             "it is tls+tcp://ROLE@ADDRESS:PORT");
-}
-
 static struct status check_url(const struct config_row *row, const char *text)
 {
-    struct tls_url tls;
-
     (void)row;
-    if (strncmp(text, "ipc://", 6) == 0)
-        return check_ipc(text, text + 6);
-    if (strncmp(text, "tcp://", 6) == 0)
-        return check_tcp(text, text + 6);
-    if (tls_url_is(text))
-        return tls_url_parse(text, &tls);
-    return value_refuse(text, "is neither ipc:///absolute/path, nor tcp://127.0.0.1:port, nor tls+tcp://");
+    return socket_url_check(text);
 }
 
 /* A command's words are its own affair. */

@@ -22,7 +22,7 @@ static bool is_port(const char *text)
 {
     size_t size = strlen(text);
 
-    return size >= 1 && size <= 5 && strspn(text, "0123456789") == size && atoi(text) <= UINT16_MAX;
+    return size >= 1 && size <= 5 && strspn(text, "0123456789") == size && atoi(text) >= 1 && atoi(text) <= UINT16_MAX;
 }
 
 /* No path, no query, no second "@". */
@@ -52,7 +52,7 @@ struct status tls_url_parse(const char *url, struct tls_url *url_out)
     if (colon == NULL || !is_host(at + 1, (size_t)(colon - at - 1)))
         return status_make(STATUS_INVALID_ARGUMENT, "%s: behind the @ comes ADDRESS:PORT, and nothing else", url);
     if (!is_port(colon + 1))
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: a port is a number up to %d", url, UINT16_MAX);
+        return status_make(STATUS_INVALID_ARGUMENT, "%s: a port is a number from 1 to %d", url, UINT16_MAX);
     url_out->port = (uint16_t)atoi(colon + 1);
     snprintf(url_out->role, sizeof url_out->role, "%.*s", (int)(at - role), role);
     snprintf(url_out->dialled, sizeof url_out->dialled, "%s%s", scheme, at + 1);

@@ -6,9 +6,9 @@
 #include "server/base/clock.h"
 #include "server/base/invariant.h"
 #include "server/base/log.h"
+#include "server/base/socket_url.h"
 #include "server/base/tls_url.h"
 #include "server/edge/inside.h"
-#include "server/edge/socket_path.h"
 
 #include <nng/protocol/reqrep0/rep.h>
 #include <stdlib.h>

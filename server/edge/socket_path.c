@@ -2,8 +2,7 @@
 #include "server/edge/socket_path.h"
 
 #include "proto/limits.h"
-#include "proto/utf8.h"
-#include "server/base/tls_url.h"
+#include "server/base/socket_url.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IPC_SCHEME   "ipc://"
-#define TCP_SCHEME   "tcp://"
-#define TCP_LOOPBACK "tcp://127.0.0.1:"
-#define LOCK_SUFFIX  ".lock"
+#define IPC_SCHEME  "ipc://"
+#define LOCK_SUFFIX ".lock"
 
 enum {
     DIRECTORY_MODE_OURS = 0700,
@@ -35,55 +32,6 @@ struct socket_claim {
 struct socket_claims {
     struct socket_claim *first; /* owned */
 };
-
-/* ---- URLs ---- */
-
-static bool begins_with(const char *text, const char *beginning)
-{
-    return strncmp(text, beginning, strlen(beginning)) == 0;
-}
-
-static struct status check_path(const char *url, const char *path)
-{
-    size_t size = strlen(path);
-
-    if (path[0] != '/' || path[size - 1] == '/')
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: the path of a socket is absolute: ipc:///run/…/name.sock",
-                           url);
-    if (size > LIMIT_SOCKET_PATH_SIZE_MAX)
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: the path has %zu bytes, a socket's has at most %d", url, size,
-                           LIMIT_SOCKET_PATH_SIZE_MAX);
-    if (utf8_has_control(path, size))
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: the path has a control character", url);
-    return status_ok();
-}
-
-static bool is_port(const char *text)
-{
-    size_t size = strlen(text);
-
-    return size >= 1 && size <= 5 && strspn(text, "0123456789") == size && atoi(text) <= UINT16_MAX;
-}
-
-struct status socket_url_check(const char *url)
-{
-    struct tls_url tls;
-
-    if (begins_with(url, IPC_SCHEME))
-        return check_path(url, url + strlen(IPC_SCHEME));
-    if (tls_url_is(url))
-        return tls_url_parse(url, &tls);
-    if (!begins_with(url, TCP_SCHEME))
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: neither ipc://, nor tcp://, nor tls+tcp://", url);
-    if (!begins_with(url, TCP_LOOPBACK))
-        return status_make(STATUS_INVALID_ARGUMENT,
-                           "%s: plain tcp is for this machine alone, tcp://127.0.0.1:PORT; beyond it, it is "
-                           "tls+tcp://ROLE@ADDRESS:PORT",
-                           url);
-    if (!is_port(url + strlen(TCP_LOOPBACK)))
-        return status_make(STATUS_INVALID_ARGUMENT, "%s: a port is a number up to %d", url, UINT16_MAX);
-    return status_ok();
-}
 
 /* ---- the directory ---- */
 
@@ -275,7 +223,7 @@ struct status socket_path_claim(struct socket_claims *claims, const char *url, b
     struct socket_claim *claim;
     const char *path;
 
-    if (!status_is_ok(&status) || !begins_with(url, IPC_SCHEME))
+    if (!status_is_ok(&status) || strncmp(url, IPC_SCHEME, strlen(IPC_SCHEME)) != 0)
         return status;
     path = url + strlen(IPC_SCHEME);
     status = prepare_directory(url, path);

@@ -16,10 +16,6 @@
 
 #include <stdbool.h>
 
-/* Whether we listen at such a URL: ipc:// with an absolute path, tcp://127.0.0.1:PORT, or tls+tcp://ROLE@HOST:PORT.
- * INVALID_ARGUMENT with what would help. */
-MUST_USE struct status socket_url_check(const char *url);
-
 /* All claims of a process. */
 struct socket_claims;
 

@@ -424,14 +424,13 @@ END_TEST
 
 START_TEST(sockets_are_ipc_or_loopback_tcp)
 {
-    static const char *const good[] = {"ipc:///run/x.sock", "tcp://127.0.0.1:1", "tcp://localhost:65535",
-                                       "tcp://[::1]:9"};
+    static const char *const good[] = {"ipc:///run/x.sock", "tcp://127.0.0.1:1", "tcp://127.0.0.1:65535"};
     static const char no_tls[] =
-        "is refused: plain tcp is for 127.0.0.1, localhost and [::1] alone; beyond this machine "
-        "it is tls+tcp://ROLE@ADDRESS:PORT";
+        "is refused: plain tcp is for this machine alone, tcp://127.0.0.1:PORT; beyond it, it is "
+        "tls+tcp://ROLE@ADDRESS:PORT";
     static const char no_port[] = "needs a port from 1 to 65535";
-    static const char no_path[] = "does not name a socket by an absolute path";
-    static const char neither[] = "is neither ipc:///absolute/path, nor tcp://127.0.0.1:port, nor tls+tcp://";
+    static const char no_path[] = "does not name a socket by an absolute path: ipc:///run/…/name.sock";
+    static const char neither[] = "is neither ipc:///absolute/path, nor tcp://127.0.0.1:PORT, nor tls+tcp://";
     const struct {
         const char *url, *reason;
     } bad[] = {
@@ -440,7 +439,8 @@ START_TEST(sockets_are_ipc_or_loopback_tcp)
         {"tcp://*:1", no_tls},
         {"tcp://192.0.2.1:1", no_tls},
         {"tcp://127.0.0.1.example:1", no_tls},
-        {"tcp://localhost", no_tls},
+        {"tcp://localhost:1", no_tls},
+        {"tcp://[::1]:1", no_tls},
         {"tcp://127.0.0.1:", no_port},
         {"tcp://127.0.0.1:0", no_port},
         {"tcp://127.0.0.1:65536", no_port},

@@ -1,5 +1,4 @@
 /* Whose a socket's path is: real directories, locks and other processes. */
-#include "proto/limits.h"
 #include "server/edge/socket_path.h"
 #include "tests/support/check_main.h"
 #include "tests/support/process.h"
@@ -62,53 +61,6 @@ static void make_file(const char *at)
     ck_assert_int_ge(fputs("precious\n", file), 0);
     ck_assert_int_eq(fclose(file), 0);
 }
-
-START_TEST(only_urls_we_can_listen_at_are_taken)
-{
-    static const struct {
-        const char *url;
-        const char *part; /* of the refusal; NULL: taken */
-    } cases[] = {
-        {"ipc:///run/probed/rpc.sock", NULL},
-        {"tcp://127.0.0.1:7411", NULL},
-        {"tcp://127.0.0.1:0", NULL},
-        {"tcp://127.0.0.1:65535", NULL},
-        {"tcp://127.0.0.1:65536", "port"},
-        {"tcp://127.0.0.1:", "port"},
-        {"tcp://127.0.0.1:80x", "port"},
-        {"tcp://127.0.0.1:-1", "port"},
-        {"tcp://127.0.0.2:7411", "plain tcp is for this machine alone"},
-        {"tcp://0.0.0.0:7411", "plain tcp is for this machine alone"},
-        {"tcp://localhost:7411", "tcp://127.0.0.1:PORT"},
-        {"tcp://[::1]:7411", "plain tcp is for this machine alone"},
-        {"tcp://:7411", "plain tcp is for this machine alone"},
-        {"tls+tcp://127.0.0.1:7411", "tls+tcp://ROLE@ADDRESS:PORT"},
-        {"inproc://x", "neither"},
-        {"abstract://x", "neither"},
-        {"/run/probed/rpc.sock", "neither"},
-        {"", "neither"},
-        {"ipc://", "absolute"},
-        {"ipc://run/probed/rpc.sock", "absolute"},
-        {"ipc:///run/probed/", "absolute"},
-        {"ipc:///run/a\nb", "control character"},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        expect(socket_url_check(cases[i].url), cases[i].part == NULL ? STATUS_OK : STATUS_INVALID_ARGUMENT,
-               cases[i].part == NULL ? "" : cases[i].part);
-}
-END_TEST
-
-START_TEST(a_socket_path_has_at_most_107_bytes)
-{
-    char text[sizeof "ipc://" + LIMIT_SOCKET_PATH_SIZE_MAX + 2] = "ipc:///";
-
-    memset(text + strlen(text), 'x', LIMIT_SOCKET_PATH_SIZE_MAX - 1);
-    expect(socket_url_check(text), STATUS_OK, "");
-    strcat(text, "x");
-    expect(socket_url_check(text), STATUS_INVALID_ARGUMENT, "108 bytes");
-}
-END_TEST
 
 START_TEST(the_directory_is_made_for_us_or_for_others)
 {
@@ -309,8 +261,6 @@ int main(void)
     TCase *tcase = tcase_create("claims");
 
     tcase_add_checked_fixture(tcase, open_scratch, close_scratch);
-    tcase_add_test(tcase, only_urls_we_can_listen_at_are_taken);
-    tcase_add_test(tcase, a_socket_path_has_at_most_107_bytes);
     tcase_add_test(tcase, the_directory_is_made_for_us_or_for_others);
     tcase_add_test(tcase, a_directory_with_a_mode_of_its_own_keeps_it);
     tcase_add_test(tcase, a_directory_in_which_others_can_replace_the_socket_is_refused);
