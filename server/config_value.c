@@ -196,10 +196,12 @@ struct status config_value_find_uid(const char *text, uint32_t *uid_out)
 
 static struct status set_user(const struct config_row *row, void *member, const char *text)
 {
-    uint32_t uid;
+    uint32_t uid = UINT32_MAX;
     struct status status = text[0] == '\0' ? status_ok() : config_value_find_uid(text, &uid);
 
     (void)row;
+    if (uid == 0)
+        return value_refuse(text, "is root: leave the setting out for that");
     return status_is_ok(&status) ? set_string(member, text) : status;
 }
 

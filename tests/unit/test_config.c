@@ -677,6 +677,8 @@ START_TEST(every_other_type_refuses_what_it_is_not)
     expect_refusal("--worker-home-env: an empty value is no name of a variable", "--worker-home-env", "", NULL);
     expect_refusal("--worker-env-pass: A=B is no name of a variable", "--worker-env-pass", "A=B", NULL);
     expect_refusal("--server-homes-root: home is no absolute path", "--server-homes-root", "home", NULL);
+    expect_refusal("--server-user: root is root: leave the setting out for that", "--server-user", "root", NULL);
+    expect_refusal("--server-user: 0 is root: leave the setting out for that", "--server-user", "0", NULL);
     expect_refusal("--worker-connect-ports: 0 is below 1", "--worker-connect-ports", "0", NULL);
     expect_refusal("--worker-connect-ports: 65536 is above 65535", "--worker-connect-ports", "65536", NULL);
     expect_refusal("--worker-connect-ports: https is no port", "--worker-connect-ports", "https", NULL);
