@@ -270,10 +270,12 @@ void news_wake(struct news *news)
     lock_release(&news->lock);
 }
 
-void news_heartbeat_changed(struct news *news, uint64_t heartbeat_ns)
+void news_settings_changed(struct news *news, const struct news_settings *settings)
 {
+    for (size_t i = 0; i < news->outlet_count; i++)
+        atomic_store(&news->outlets[i].connections_per_role, settings->connections_per_role);
     lock_acquire(&news->lock);
-    news->next_heartbeat_ns = heartbeat_ns;
+    news->next_heartbeat_ns = settings->heartbeat_ns;
     news->woken = true;
     condition_signal(&news->wake);
     lock_release(&news->lock);

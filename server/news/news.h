@@ -70,8 +70,9 @@ void news_destroy(struct news *news);
 /* There is something in the outbox. */
 void news_wake(struct news *news);
 
-/* Another interval from now on; a heartbeat says so at once, so that nobody takes a longer one for silence. */
-void news_heartbeat_changed(struct news *news, uint64_t heartbeat_ns);
+/* Takes over heartbeat_ns and connections_per_role; the rest stays as it was created.  A heartbeat tells another
+ * interval at once, so that nobody takes a longer one for silence; no connection that is there is closed. */
+void news_settings_changed(struct news *news, const struct news_settings *settings);
 
 /* A look is over: judge() may know by now. */
 void news_looked(struct news *news, uint32_t uid);

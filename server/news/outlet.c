@@ -45,7 +45,7 @@ static void pipe_comes(nng_pipe pipe, nng_pipe_ev event, void *context)
     (void)event;
     doorman_lets_in(pipe);
     atomic_fetch_add(outlet->subscriber_count, 1); /* here, since REM_POST comes for refused pipes, too */
-    if (of_role && atomic_fetch_add(&outlet->role_pipe_count, 1) >= outlet->connections_per_role)
+    if (of_role && atomic_fetch_add(&outlet->role_pipe_count, 1) >= atomic_load(&outlet->connections_per_role))
         nng_pipe_close(pipe);
     if (!of_role && !admits(outlet, pipe))
         nng_pipe_close(pipe);

@@ -42,12 +42,12 @@ struct outlet {
     nng_socket socket;
     bool tcp_trust;
     struct tls *tls; /* lent */
-    size_t connections_per_role;
     bool (*admits)(void *context, uint32_t uid);
     void *context;
     atomic_uint_fast64_t *subscriber_count; /* lent */
 
     atomic_size_t role_pipe_count; /* peers of roles */
+    atomic_size_t connections_per_role;
 
     atomic_bool looking; /* somebody finds out about a home in `held` */
 

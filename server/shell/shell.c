@@ -853,7 +853,7 @@ void shell_settings_changed(struct shell *shell, const struct shell_settings *se
     uint64_t now_ns;
 
     custody_grace_changed(shell->custody, settings->custody.term_grace_ms);
-    news_heartbeat_changed(shell->news, settings->news.heartbeat_ns);
+    news_settings_changed(shell->news, &settings->news);
     work_settings_changed(shell->work, &settings->work); /* before the engine: more leases need more handlers */
     now_ns = enter(shell);
     shell->stop_wait_ns = stop_wait_ns(settings);

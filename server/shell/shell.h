@@ -77,7 +77,8 @@ void shell_call_left(struct shell *shell, struct engine_call *call, struct shell
                      void (*done)(struct shell_departure *departure));
 
 /* For what comes from now on; nothing running is ended for it, but idle workers whose time is over by the new settings.
- * Taken over are engine, work, custody's grace and the interval of heartbeats; the rest takes a restart. */
+ * Taken over are engine, work, custody's grace, and of news what news_settings_changed takes; the rest takes a restart.
+ */
 void shell_settings_changed(struct shell *shell, const struct shell_settings *settings);
 
 /* Whether the timer thread has gone round since the last time this was asked, which asks it to go round again.  A lock

@@ -159,6 +159,35 @@ static void set_up_few(void)
     open_with("root", few);
 }
 
+/* Settings that can be changed. */
+static char settings_file[] = "/tmp/probed-tls-XXXXXX";
+
+static void write_settings(unsigned connections_per_uid)
+{
+    FILE *out = fopen(settings_file, "we");
+
+    ck_assert_ptr_nonnull(out);
+    fprintf(out, "[server]\nconnections_per_uid = %u\n", connections_per_uid);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
+static void set_up_file(void)
+{
+    static const char *const file[] = {"--config", settings_file, NULL};
+    int fd = mkstemp(settings_file);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    write_settings(2);
+    open_with("root", file);
+}
+
+static void tear_down_file(void)
+{
+    story_teardown();
+    unlink(settings_file);
+}
+
 static void set_up_nobody(void)
 {
     open_with("65534", NULL);
@@ -417,6 +446,20 @@ START_TEST(a_role_fills_its_own_share_of_connections)
     caller_close(&other_role);
     for (size_t i = 0; i < ROW_COUNT(remotes); i++)
         caller_close(&remotes[i]);
+}
+END_TEST
+
+START_TEST(a_share_that_grows_has_room_for_events_as_well)
+{
+    struct listener hears[3];
+
+    listener_open_as(&hears[0], urls[DASH_EVENTS], "dash");
+    listener_open_as(&hears[1], urls[DASH_EVENTS], "dash");
+    write_settings(3);
+    reload();
+    listener_open_as(&hears[2], urls[DASH_EVENTS], "dash"); /* which hears something */
+    for (size_t i = 0; i < ROW_COUNT(hears); i++)
+        listener_close(&hears[i]);
 }
 END_TEST
 
@@ -761,6 +804,11 @@ int main(void)
     tcase_add_test(tcase, what_is_said_of_roles_fits_together);
     tcase = story_case(suite, "few connections", set_up_few);
     tcase_add_test(tcase, a_role_fills_its_own_share_of_connections);
+    tcase = tcase_create("other settings");
+    tcase_add_checked_fixture(tcase, set_up_file, tear_down_file);
+    tcase_set_timeout(tcase, patience_test_s());
+    tcase_add_test(tcase, a_share_that_grows_has_room_for_events_as_well);
+    suite_add_tcase(suite, tcase);
     tcase = story_case(suite, "nobody", set_up_nobody);
     tcase_add_test(tcase, a_role_has_no_more_rights_than_its_user);
     tcase = story_case(suite, "server.user", set_up_user);
