@@ -734,8 +734,6 @@ bool shell_wait_drained(struct shell *shell, uint64_t due_ns)
         continue;
     empty = is_empty_held(shell);
     lock_release(&shell->lock);
-    if (empty)
-        news_stop(shell->news); /* it asks homes, which end before we do */
     return empty;
 }
 
@@ -754,6 +752,8 @@ bool shell_stop(struct shell *shell)
         continue;
     empty = is_empty_held(shell);
     lock_release(&shell->lock);
+    if (empty)
+        news_stop(shell->news); /* it asks homes, which end before we do */
     return empty;
 }
 

@@ -49,8 +49,9 @@ void shell_drain(struct shell *shell);
 /* Waits until nothing is aboard any more; false when the time came first, or shell_stop. */
 bool shell_wait_drained(struct shell *shell, uint64_t due_ns);
 
-/* Ends what is left (UNAVAILABLE) and waits for every worker's end, a little longer than the grace; false when a lease
- * or a start still hangs then: shell_destroy is not to be called, only the end of the process helps. */
+/* Ends what is left (UNAVAILABLE) and waits for every worker's end, a little longer than the grace; then what is left of
+ * the news is out, and homes are asked nothing more.  False when a lease or a start still hangs: shell_destroy is not to
+ * be called, only the end of the process helps.  Once, by the main thread. */
 MUST_USE bool shell_stop(struct shell *shell);
 
 /* ---- steps, as in engine.h ---- */
