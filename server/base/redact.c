@@ -92,28 +92,35 @@ static bool presents_a_secret(const char *word, size_t size)
     return false;
 }
 
+/* The size of what stands in quotes, with them; an escaped quote does not end it. */
+static size_t quoted_size(const char *text)
+{
+    size_t size = 1;
+
+    while (text[size] != '\0' && text[size] != text[0])
+        size += text[size] == '\\' && text[size + 1] != '\0' ? 2 : 1;
+    return text[size] == '\0' ? size : size + 1;
+}
+
 /* Where the value ends that begins here: at its closing quote, or else where a blank or a mark ends it. */
 static size_t value_size(const char *value)
 {
-    const char *end;
-
-    if (value[0] == '"' || value[0] == '\'') {
-        end = strchr(value + 1, value[0]);
-        return end == NULL ? strlen(value) : (size_t)(end - value) + 1;
-    }
+    if (value[0] == '"' || value[0] == '\'')
+        return quoted_size(value);
     return strcspn(value, " \t,;&)}]\"'");
 }
 
-/* What stands between a name and its value: `=`, `: `, `": "`; 0: no value follows. */
+/* What stands between a name and its value: `=`, `: `, `": "`, and `\": \"` up to the quote; 0: no value follows. */
 static size_t joint_size(const char *text)
 {
-    size_t size = strspn(text, "\"'");
+    size_t size = strspn(text, "\"'\\");
 
     size += strspn(text + size, BLANKS);
     if (text[size] != '=' && text[size] != ':')
         return 0;
     size++;
-    return size + strspn(text + size, BLANKS);
+    size += strspn(text + size, BLANKS);
+    return size + strspn(text + size, "\\");
 }
 
 /* A name and its value in one word: `TOKEN=abc`.  Gives the size up to and with the '='; 0: it is none. */
@@ -124,8 +131,9 @@ static size_t named_inside(const char *word, size_t size)
     return joint != NULL && names_a_secret(word, (size_t)(joint - word)) ? (size_t)(joint - word) + 1 : 0;
 }
 
-/* Copies what joins, and REPLACEMENT for the value; a value that presents one ("Bearer x") ends behind that. */
-static const char *put_value(struct output *output, const char *at, size_t joint)
+/* Copies what joins, and REPLACEMENT for the value; a value that presents one ("Bearer x") ends behind that.  With
+ * `of_scheme` the value's first word may be the name of a scheme that we do not know, so the next goes with it. */
+static const char *put_value(struct output *output, const char *at, size_t joint, bool of_scheme)
 {
     const char *value = at + joint;
     size_t word_size = strspn(value, WORD_BYTES), size;
@@ -134,22 +142,27 @@ static const char *put_value(struct output *output, const char *at, size_t joint
     if (presents_a_secret(value, word_size) && value[word_size] == ' ') {
         put(output, value, word_size + 1);
         value += word_size + 1;
+        of_scheme = false;
     }
     size = value_size(value);
+    if (of_scheme && word_size > 0 && value[size] == ' ')
+        size += 1 + value_size(value + size + 1);
     if (size > 0)
         put(output, REPLACEMENT, sizeof REPLACEMENT - 1);
     return value + size;
 }
 
-/* "//user:password@host": gives what lies between; 0: there is none. */
+/* "//user:password@host": gives what lies between, up to the last '@' of the host's part; 0: there is none. */
 static size_t user_info_size(const char *at)
 {
     size_t size;
 
     if (strncmp(at, "//", 2) != 0)
         return 0;
-    size = strcspn(at + 2, "/@ \t\"'");
-    return at[2 + size] == '@' ? size : 0;
+    size = strcspn(at + 2, "/ \t\"'");
+    while (size > 0 && at[2 + size] != '@')
+        size--;
+    return size;
 }
 
 /* A word and those joined to it by dots: the parts of a token belong together, however short one is. */
@@ -177,15 +190,15 @@ static const char *take(struct output *output, const char *at)
     inside = named_inside(at, size);
     if (inside > 0) {
         put_word(output, at, inside - 1);
-        return put_value(output, at + inside - 1, 1);
+        return put_value(output, at + inside - 1, 1, false);
     }
     joint = joint_size(at + size);
     if (joint > 0 && names_a_secret(at, size)) {
         put_word(output, at, size);
-        return put_value(output, at + size, joint);
+        return put_value(output, at + size, joint, ends_in(at, size, "authorization"));
     }
     if (presents_a_secret(at, size) && at[size] == ' ')
-        return put_value(output, at, size + 1);
+        return put_value(output, at, size + 1, false);
     if (looks_like_a_secret(at, size)) {
         put(output, REPLACEMENT, sizeof REPLACEMENT - 1);
         return at + dotted_size(at);

@@ -5,6 +5,7 @@
  *
  *   - what is named: the value behind `key`, `token`, `secret`, `password`, `passwd`, `credential`, `authorization`,
  *     `cookie`, `session` or `auth`, as the whole or the end of a name, and '=' or ':' (`API_KEY=…`, `"token": "…"`);
+ *     behind `authorization:` two words, of which the first may be a scheme;
  *   - what is presented: the word behind `Bearer` or `Basic`, and user and password in a URL;
  *   - what has a known beginning: `sk-`, `ghp_`, `xoxb-`, `eyJ` and their like;
  *   - what looks drawn at random: sixteen or more letters, digits, '-', '_', '+', '=' in a row with digits among them,

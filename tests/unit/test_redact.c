@@ -25,12 +25,20 @@ static const struct row secrets[] = {
     {"0123456789abcdef_key=abc", R "=" R},
     {"secret=", "secret="},
     {"secret=\"open", "secret=" R},
+    {"{\"password\": \"ab\\\"hunter2\", \"n\": 1}", "{\"password\": " R ", \"n\": 1}"},
+    {"password=\"ends in \\", "password=" R},
+    {"\"{\\\"token\\\": \\\"abc\\\"}\"", "\"{\\\"token\\\": \\" R},
+    {"Authorization: Token abc; more", "Authorization: " R "; more"},
+    {"Proxy-Authorization: ApiKey s3cr3t", "Proxy-Authorization: " R},
+    {"authorization: abc", "authorization: " R},
+    {"authorization: \"Token abc\" next", "authorization: " R " next"},
     /* presented */
     {"Authorization: Bearer abc.def", "Authorization: Bearer " R},
     {"sent bearer abc to them", "sent bearer " R " to them"},
     {"Authorization: Basic dTpw", "Authorization: Basic " R},
     {"https://user:pw@host/path", "https://" R "@host/path"},
     {"proxy //u@h", "proxy //" R "@h"},
+    {"https://user:p@ss@host/@path", "https://" R "@host/@path"},
     /* known beginnings */
     {"got sk-abcde from it", "got " R " from it"},
     {"(ghp_abcd)", "(" R ")"},
@@ -54,6 +62,7 @@ static const struct row plain[] = {
     {"no credentials here", "no credentials here"},
     {"monkey=1 keyboard: qwerty", "monkey=1 keyboard: qwerty"},
     {"https://host/path?a=b", "https://host/path?a=b"},
+    {"https://host/@scope/name //@host", "https://host/@scope/name //@host"},
     {"basically a bearer", "basically a bearer"},
 };
 
