@@ -17,6 +17,7 @@
 
 enum {
     LINE_SIZE = 8192,
+    END_SIZE = 3,     /* what may have to end a line: a quote, "}", and the line end */
     SLOT_COUNT = 128, /* events that are limited: there are about forty */
     NAME_SIZE = 64    /* of a field in the journal, by its own rule */
 };
@@ -35,6 +36,7 @@ static const int priorities[LOG_LEVEL_COUNT] = {3, 4, 6, 7, 7}; /* syslog(3) */
 struct line {
     char text[LINE_SIZE];
     size_t size;
+    bool cut; /* something found no room: nothing is added any more but what ends the line */
 };
 
 void log_setup(const char *program, enum log_level level, enum log_format format)
@@ -51,12 +53,12 @@ bool log_enabled(enum log_level level)
 
 /* ---- a line ---- */
 
+/* All of it or nothing. */
 static void put(struct line *line, const char *text, size_t size)
 {
-    size_t room = LINE_SIZE - 1 - line->size; /* the last byte is the line end's */
-
-    if (size > room)
-        size = room;
+    line->cut = line->cut || line->size + size > LINE_SIZE - END_SIZE;
+    if (line->cut)
+        return;
     memcpy(line->text + line->size, text, size);
     line->size += size;
 }
@@ -66,16 +68,25 @@ static void put_string(struct line *line, const char *text)
     put(line, text, strlen(text));
 }
 
-/* Quoted, with what would end the quotes or the line escaped; bytes that are no UTF-8 become '?'. */
-static void put_quoted(struct line *line, const char *text)
+/* The size of the character that begins here, of valid UTF-8. */
+static size_t character_size(char lead)
+{
+    unsigned char c = (unsigned char)lead;
+
+    return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* What would end the quotes or the line is escaped, bytes that are no UTF-8 become '?'.  A text that is too long is cut
+ * between two characters. */
+static void put_escaped(struct line *line, const char *text)
 {
     size_t size = strlen(text), valid = utf8_clip(text, size);
 
-    put(line, "\"", 1);
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0, step; i < size; i += step) {
         unsigned char c = (unsigned char)text[i];
         char escape[8];
 
+        step = 1;
         if (i == valid) {
             put(line, "?", 1);
             valid = i + 1 + utf8_clip(text + i + 1, size - i - 1);
@@ -84,10 +95,20 @@ static void put_quoted(struct line *line, const char *text)
         } else if (c < 0x20 || c == 0x7f) {
             put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
         } else {
-            put(line, text + i, 1);
+            step = character_size(text[i]);
+            put(line, text + i, step);
         }
     }
+}
+
+/* Quotes that were opened are closed: there is room for that (END_SIZE). */
+static void put_quoted(struct line *line, const char *text)
+{
     put(line, "\"", 1);
+    if (line->cut)
+        return;
+    put_escaped(line, text);
+    line->text[line->size++] = '"';
 }
 
 /* A logfmt value needs quotes unless it is made of these. */
@@ -97,27 +118,37 @@ static bool is_bare(const char *text)
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@+-") == strlen(text);
 }
 
-static void put_pair(struct line *line, bool json, const char *key, const char *text, int64_t number)
+static void put_value(struct line *line, bool json, const char *text, int64_t number)
 {
     char digits[24];
 
-    if (line->size > (json ? 1 : 0))
-        put_string(line, json ? "," : " ");
-    if (json) {
-        put_quoted(line, key);
-        put_string(line, ":");
-    } else {
-        put_string(line, key);
-        put_string(line, "=");
-    }
     if (text == NULL) {
         snprintf(digits, sizeof digits, "%lld", (long long)number);
         put_string(line, digits);
     } else if (!json && is_bare(text)) {
-        put_string(line, text);
+        put_escaped(line, text);
     } else {
         put_quoted(line, text);
     }
+}
+
+/* A pair of which no more than the key finds room is left out. */
+static void put_pair(struct line *line, bool json, const char *key, const char *text, int64_t number)
+{
+    size_t before = line->size, begun;
+
+    if (line->size > (json ? 1 : 0))
+        put_string(line, json ? "," : " ");
+    if (json)
+        put_quoted(line, key);
+    else
+        put_string(line, key);
+    put_string(line, json ? ":" : "=");
+    begun = line->size;
+    if (!line->cut)
+        put_value(line, json, text, number);
+    if (line->cut && line->size == begun)
+        line->size = before;
 }
 
 static void put_time(struct line *line, bool json)
@@ -147,6 +178,7 @@ static void compose(struct line *line, const struct entry *entry, bool whole)
     bool json = atomic_load(&log_format) == LOG_FORMAT_JSON;
 
     line->size = 0;
+    line->cut = false;
     if (json)
         put_string(line, "{");
     if (whole) {
@@ -161,7 +193,7 @@ static void compose(struct line *line, const struct entry *entry, bool whole)
     for (size_t i = 0; i < entry->field_count; i++)
         put_pair(line, json, entry->fields[i].key, entry->fields[i].text, entry->fields[i].number);
     if (json)
-        put_string(line, "}");
+        line->text[line->size++] = '}';
     line->text[line->size++] = '\n';
 }
 
@@ -197,7 +229,7 @@ static void put_field(struct line *line, const char *name, const char *value)
 {
     size_t size = strlen(value), name_size = strlen(name);
 
-    if (line->size + name_size + 1 + sizeof(uint64_t) + size + 1 >= LINE_SIZE)
+    if (line->size + name_size + 1 + sizeof(uint64_t) + size + 1 > LINE_SIZE - END_SIZE)
         return;
     put(line, name, name_size);
     if (strchr(value, '\n') == NULL) {
@@ -216,6 +248,7 @@ static void put_fields(struct line *line, const struct entry *entry)
     char name[NAME_SIZE], number[24];
 
     line->size = 0;
+    line->cut = false;
     snprintf(number, sizeof number, "%d", priorities[entry->level]);
     put_field(line, "PRIORITY", number);
     put_field(line, "SYSLOG_IDENTIFIER", atomic_load(&log_program));

@@ -50,7 +50,8 @@ void log_find_journal(const char *socket_path);
 
 bool log_enabled(enum log_level level);
 
-/* `event` says what happened in a few words, lent for ever; the fields say to whom.  A line is cut at 8 KiB. */
+/* `event` says what happened in a few words, lent for ever; the fields say to whom.  A line has at most 8 KiB:
+ * the value that reaches there is cut, what comes behind it is left out, and JSON stays JSON. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t field_count);
 
 /* Says what was left out of seconds that are over; so does the next line of that event. */

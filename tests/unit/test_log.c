@@ -111,25 +111,63 @@ START_TEST(a_level_hides_what_is_below_it)
 }
 END_TEST
 
-/* Read as the machine that collects it would. */
-static void expect_long_line(enum log_format format, const char *end)
+/* Two texts of this character, `size` bytes in front of it: the first is cut, the second not there any more. */
+static const char *long_line(enum log_format format, const char *character, size_t size)
 {
-    static char text[3 * LINE_SIZE_MAX];
-    const char *line;
+    static char text[LINE_SIZE_MAX + 64];
+    size_t at = size;
 
-    memset(text, 'x', sizeof text - 1);
-    log_setup("probed", LOG_INFO, format);
-    log_write(LOG_INFO, "long", LOG_FIELDS(log_text("text", text), log_number("behind", 1)));
-    line = said();
-    ck_assert_uint_le(strlen(line), LINE_SIZE_MAX);
-    ck_assert_uint_ge(strlen(line), LINE_SIZE_MAX - 64);
-    ck_assert_str_eq(line + strlen(line) - strlen(end), end);
-    ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1);
+    memset(text, 'x', at);
+    while (at + strlen(character) < sizeof text)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s", character);
+    ck_assert_int_eq(ftruncate(file_fd, 0), 0);
+    log_setup("probed", LOG_DEBUG, format);
+    log_write(LOG_DEBUG, "long", LOG_FIELDS(log_text("text", text), log_number("behind", 1), log_text("more", text)));
+    ck_assert_uint_le(strlen(said()), LINE_SIZE_MAX);
+    ck_assert_uint_ge(strlen(said()), LINE_SIZE_MAX - 16);
+    ck_assert_ptr_eq(strchr(said(), '\n'), said() + strlen(said()) - 1);
+    ck_assert_ptr_null(strstr(said(), "behind"));
+    return said();
 }
 
-START_TEST(a_long_line_is_cut_and_ends)
+/* Wherever the bound falls: no half of an escape, none of a character, and every quote and brace that was opened. */
+START_TEST(a_long_line_is_cut_and_is_still_what_it_was)
 {
-    expect_long_line(LOG_FORMAT_TEXT, "\n");
+    static const char *const characters[] = {"x", "\"", "\x1b", "\xc3\xa9", "\xf0\x9f\x98\x80", " "};
+    static const char *const shown[] = {"x", "\\\"", "\\u001b", "\xc3\xa9", "\xf0\x9f\x98\x80", " "};
+
+    for (size_t i = 0; i < sizeof characters / sizeof characters[0]; i++) {
+        for (size_t size = 1; size <= 8; size++) {
+            const char *line = long_line(LOG_FORMAT_JSON, characters[i], size), *end = line + strlen(line) - 3;
+
+            ck_assert_str_eq(end, "\"}\n");
+            ck_assert_mem_eq(end - strlen(shown[i]), shown[i], strlen(shown[i]));
+            line = long_line(LOG_FORMAT_TEXT, characters[i], size);
+            end = line + strlen(line) - (i == 0 ? 1 : 2);
+            ck_assert_str_eq(end, i == 0 ? "\n" : "\"\n");
+            ck_assert_mem_eq(end - strlen(shown[i]), shown[i], strlen(shown[i]));
+        }
+    }
+}
+END_TEST
+
+/* One byte more each time, until it is the number's turn, the key's, the comma's. */
+START_TEST(what_comes_behind_a_value_is_there_whole_or_not_at_all)
+{
+    static char text[LINE_SIZE_MAX + 1];
+
+    log_setup("probed", LOG_DEBUG, LOG_FORMAT_JSON);
+    for (size_t size = LINE_SIZE_MAX - 200; size < LINE_SIZE_MAX; size++) {
+        const char *end;
+
+        memset(text, 'x', size);
+        text[size] = '\0';
+        ck_assert_int_eq(ftruncate(file_fd, 0), 0);
+        log_write(LOG_DEBUG, "long", LOG_FIELDS(log_text("text", text), log_number("behind", 123456)));
+        end = strrchr(said(), 'x');
+        ck_assert_ptr_nonnull(end);
+        ck_assert_msg(strcmp(end, "x\",\"behind\":123456}\n") == 0 || strcmp(end, "x\"}\n") == 0, "%s", end);
+    }
 }
 END_TEST
 
@@ -408,7 +446,8 @@ int main(void)
     tcase_add_test(tcase, a_strangers_text_cannot_break_a_line);
     tcase_add_test(tcase, values_are_quoted_when_they_must_be);
     tcase_add_test(tcase, a_level_hides_what_is_below_it);
-    tcase_add_test(tcase, a_long_line_is_cut_and_ends);
+    tcase_add_test(tcase, a_long_line_is_cut_and_is_still_what_it_was);
+    tcase_add_test(tcase, what_comes_behind_a_value_is_there_whole_or_not_at_all);
     tcase_add_test(tcase, lines_of_several_threads_do_not_mix);
     tcase_add_test(tcase, nobody_listening_is_no_reason_to_fail);
     tcase_add_test(tcase, of_a_flood_a_part_is_shown_and_the_rest_counted);
