@@ -23,7 +23,12 @@
 enum {
     RECEIVING_COUNT = 64,    /* exchanges that wait for a request at any time */
     REFUSING_COUNT = 64,     /* exchanges beyond calls_max: they exist only to refuse */
-    UNREAD_COUNT_MIN = 1024, /* refusals that a uid may leave unread; see peers_judge_held */
+    UNREAD_COUNT_MIN = 1024, /* refusals that an admitted uid may leave unread; see peers_judge_held */
+
+    /* The same of who is not admitted: these count among the calls in progress, so it is a part of calls_max. */
+    STRANGER_PART = 16,
+    STRANGER_COUNT_MIN = 16,
+    STRANGER_COUNT_MAX = 1024,
 };
 
 /*  SPARE --listener_pick_held--> RECEIVING --request--> SERVING --reply--> SENDING --sent--> SPARE

@@ -201,12 +201,22 @@ void peers_watch(struct edge *edge)
 
 /* ---- requests ---- */
 
+/* Refusals that somebody may leave unread who is not admitted: no part of calls_max that others would miss. */
+static size_t stranger_count_max(const struct edge *edge)
+{
+    size_t count = edge->limits.calls_max / STRANGER_PART;
+
+    return count < STRANGER_COUNT_MIN ? STRANGER_COUNT_MIN : count > STRANGER_COUNT_MAX ? STRANGER_COUNT_MAX : count;
+}
+
 /* Exchanges that this uid may have: its calls, and as many refusals that it has not taken yet, since a crowd that calls
- * all at once is refused faster than it reads.  Who is not admitted has only the latter. */
+ * all at once is refused faster than it reads. */
 static size_t exchange_count_max(const struct edge *edge, const struct share *share)
 {
-    size_t calls = share->admitted ? edge->limits.calls_per_uid : 0;
+    size_t calls = edge->limits.calls_per_uid;
 
+    if (!share->admitted)
+        return stranger_count_max(edge);
     return calls + (calls > UNREAD_COUNT_MIN ? calls : UNREAD_COUNT_MIN);
 }
 

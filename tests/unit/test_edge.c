@@ -1055,6 +1055,22 @@ START_TEST(a_flood_without_reading_is_hung_up_on)
 }
 END_TEST
 
+/* Its refusals count among the calls in progress: they must not be all of these. */
+START_TEST(a_flood_of_a_stranger_leaves_room_for_the_few_calls_of_a_small_daemon)
+{
+    struct house house;
+
+    house_prepare(&house);
+    house.settings.calls_max = 256;
+    house_open(&house);
+    ck_assert_int_eq(process_as(FAR_UID, flood, &house), 1);
+    newcomer_is_answered(&house);
+    wait_equal(&house, in_progress, 0);
+    ck_assert_uint_le(counts_of(&house).contexts, 64 + 16);
+    house_close(&house);
+}
+END_TEST
+
 /* ---- departures ---- */
 
 START_TEST(a_departure_is_reported_once_for_each_call_in_progress)
@@ -1285,6 +1301,7 @@ int main(void)
     tcase_add_test(silent, a_client_that_never_reads_stops_nobody_and_is_closed);
     tcase_add_test(silent, hanging_up_on_the_silent_costs_no_other_client_its_connection);
     tcase_add_test(silent, a_flood_without_reading_is_hung_up_on);
+    tcase_add_test(silent, a_flood_of_a_stranger_leaves_room_for_the_few_calls_of_a_small_daemon);
     tcase_add_test(departing, a_departure_is_reported_once_for_each_call_in_progress);
     tcase_add_test(departing, a_departure_during_the_handler_is_reported_behind_it);
     tcase_add_test(departing, no_call_of_a_client_that_has_gone_is_kept);
