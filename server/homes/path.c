@@ -21,6 +21,23 @@ void home_path_split(const char *path, struct home_components *components_out)
     }
 }
 
+void home_path_tidy(const char *path, char out[LIMIT_HOME_SIZE_MAX + 1])
+{
+    struct home_components components;
+    size_t size = 0;
+
+    home_path_split(path, &components);
+    for (size_t i = 0; i < components.count; i++) {
+        struct home_component component = components.at[i];
+        size_t component_size = (size_t)(component.end - component.start);
+
+        out[size++] = '/';
+        memcpy(out + size, path + component.start, component_size);
+        size += component_size;
+    }
+    out[size] = '\0';
+}
+
 struct status home_path_check(const char *path)
 {
     struct home_components components;

@@ -26,7 +26,10 @@ struct home_components {
     size_t count;
 };
 
-/* `path` has at most LIMIT_HOME_SIZE_MAX bytes. */
+/* `path` has at most LIMIT_HOME_SIZE_MAX bytes, here and below. */
 void home_path_split(const char *path, struct home_components *components_out);
+
+/* The path with its components alone, each behind one "/": canonical but for symbolic links. */
+void home_path_tidy(const char *path, char out[LIMIT_HOME_SIZE_MAX + 1]);
 
 #endif

@@ -1,9 +1,11 @@
 /* probed.v1.AdminService: who holds what, who waits, and why.  Nothing here is secret, nothing is changed. */
 #include "server/base/duration.h"
+#include "server/homes/path.h"
 #include "server/service/internal.h"
 #include "server/service/overview.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { HOME_COUNT_DEFAULT = 100, HOME_COUNT_MAX = 1000, WORKERS_PER_LOOK = 64 };
 
@@ -191,16 +193,42 @@ static void reply_workers(struct rpc_call *call, struct worker_page *pages, size
     free(response.workers);
 }
 
+/* The home's name in the engine; "": all.  Where the file system would have to be waited for, no symbolic link is
+ * followed.  INVALID_ARGUMENT: no path of a home. */
+static struct status find_home(struct service *service, const struct rpc_call *call, const char *given,
+                               char home_out[LIMIT_HOME_SIZE_MAX + 1])
+{
+    struct home_place place;
+    struct status status = status_ok(), resolved;
+
+    home_out[0] = '\0';
+    if (given[0] != '\0')
+        status = home_path_check(given);
+    if (given[0] == '\0' || !status_is_ok(&status))
+        return status;
+    home_path_tidy(given, home_out);
+    if (homes_resolve_now(service->homes, given, call->uid, call->arrived_ns, &place, &resolved) &&
+        place.canonical[0] != '\0')
+        memcpy(home_out, place.canonical, strlen(place.canonical) + 1);
+    return status;
+}
+
 static void admin_service_list_workers(Probed__V1__AdminService_Service *table,
                                        const Probed__V1__ListWorkersRequest *request,
                                        Probed__V1__ListWorkersResponse_Closure closure, void *closure_data)
 {
     struct service *service = SERVICE_OF(table, admin);
+    char home[LIMIT_HOME_SIZE_MAX + 1];
+    struct status status = find_home(service, closure_data, request->home, home);
     struct worker_page *pages;
     size_t count;
 
     (void)closure;
-    if (read_workers(service, request->home, &pages, &count))
+    if (!status_is_ok(&status)) {
+        rpc_call_fail(closure_data, &status);
+        return;
+    }
+    if (read_workers(service, home, &pages, &count))
         reply_workers(closure_data, pages, count);
     else
         fail_for_memory(closure_data);

@@ -11,12 +11,17 @@ static const Probed__V1__ListHomesResponse *list_homes(struct call **call, const
     return (const Probed__V1__ListHomesResponse *)call_payload(*call, &probed__v1__list_homes_response__descriptor);
 }
 
-static const Probed__V1__ListWorkersResponse *list_workers(struct call **call, const char *path)
+static struct call *begin_list_workers(const char *path)
 {
     Probed__V1__ListWorkersRequest request = PROBED__V1__LIST_WORKERS_REQUEST__INIT;
 
     request.home = (char *)(uintptr_t)path;
-    *call = call_begin(caller, METHOD_WORKERS, 0, &request.base);
+    return call_begin(caller, METHOD_WORKERS, 0, &request.base);
+}
+
+static const Probed__V1__ListWorkersResponse *list_workers(struct call **call, const char *path)
+{
+    *call = begin_list_workers(path);
     return (const Probed__V1__ListWorkersResponse *)call_payload(*call, &probed__v1__list_workers_response__descriptor);
 }
 
@@ -85,6 +90,25 @@ START_TEST(a_worker_is_shown_with_what_it_does)
 }
 END_TEST
 
+START_TEST(workers_are_found_however_their_homes_path_is_spelled)
+{
+    static const char *const forms[] = {"%s", "%s/", "/%s", "/.%s/."};
+    struct call *call;
+    char path[HOME_PATH_SIZE + 8];
+
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    for (size_t i = 0; i < ROW_COUNT(forms); i++) {
+        snprintf(path, sizeof path, forms[i], home->path);
+        ck_assert_msg(list_workers(&call, path)->n_workers == 1, "%s", path);
+        call_end(call);
+    }
+    ck_assert_uint_eq(list_workers(&call, "/nowhere")->n_workers, 0);
+    call_end(call);
+    call = begin_list_workers("not/absolute");
+    expect_failure(call, STATUS_INVALID_ARGUMENT, "home is no absolute path");
+}
+END_TEST
+
 START_TEST(counters_tell_each_decision)
 {
     expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
@@ -108,6 +132,7 @@ int main(void)
 
     tcase_add_test(tcase, homes_are_listed_by_path_a_page_at_a_time);
     tcase_add_test(tcase, a_worker_is_shown_with_what_it_does);
+    tcase_add_test(tcase, workers_are_found_however_their_homes_path_is_spelled);
     tcase_add_test(tcase, counters_tell_each_decision);
     return check_main(suite);
 }
