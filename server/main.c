@@ -488,11 +488,13 @@ static struct status reload_tls(struct daemon *daemon, const struct config *fres
     struct tls_settings settings = daemon->roles.tls;
     struct roles roles;
     struct status status = roles_init(fresh, &roles);
+    bool wanted;
 
     if (!status_is_ok(&status))
         return status;
+    wanted = roles.tls.role_count > 0;
     roles_fini(&roles);
-    if (daemon->tls == NULL)
+    if (daemon->tls == NULL || !wanted) /* to begin or to end with TLS takes a restart */
         return status;
     settings.certificate_file = fresh->tls.certificate;
     settings.key_file = fresh->tls.key;
