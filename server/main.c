@@ -50,7 +50,7 @@ struct daemon {
     struct socket_claims *claims;
     bool gives_up_root; /* server.user: to become `user`, asking the keeper at keeper_socket */
     struct keeper_user user;
-    int keeper_socket;
+    int keeper_socket;   /* -1: there is none */
     uint32_t *news_uids; /* owned: who may call and hears of its own homes alone */
     size_t news_uid_count;
     struct roles roles;
@@ -645,6 +645,13 @@ static void drain(struct daemon *daemon)
     thread_join(thread);
 }
 
+/* The very last thing.  Where there is a keeper, who ends after us, they are the keeper's. */
+static void let_go_of_sockets(struct daemon *daemon)
+{
+    if (daemon->keeper_socket < 0)
+        socket_claims_destroy(daemon->claims);
+}
+
 /* In reverse; what was never built is NULL. */
 static void stop(struct daemon *daemon)
 {
@@ -653,7 +660,7 @@ static void stop(struct daemon *daemon)
     edge_close(daemon->edge);
     if (daemon->shell != NULL && !daemon->emptied) {
         log_write(LOG_WARN, "a worker or a file system hangs: ending without it", LOG_NO_FIELDS);
-        socket_claims_destroy(daemon->claims);
+        let_go_of_sockets(daemon);
         _exit(0); /* the custodian notices, and kills what is left */
     }
     homes_destroy(daemon->homes, HOMES_WAIT_MS * NS_PER_MS);
@@ -662,7 +669,7 @@ static void stop(struct daemon *daemon)
     service_destroy(daemon->service);
     tls_destroy(daemon->tls);
     nng_stop();
-    socket_claims_destroy(daemon->claims);
+    let_go_of_sockets(daemon);
     roles_fini(&daemon->roles);
     free(daemon->news_uids);
 }
@@ -677,7 +684,6 @@ static void remove_socket(const char *url)
 static void remove_sockets(const struct daemon *daemon)
 {
     const struct config_words *lists[] = {&daemon->config.server.listen, &daemon->config.server.publish};
-
     char url[NEWS_URL_SIZE];
 
     for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
@@ -763,7 +769,7 @@ static int check(const struct config *config)
 
 int main(int argc, char **argv)
 {
-    static struct daemon daemon = {.manager = {.socket = -1}}; /* else zero: nothing is up */
+    static struct daemon daemon = {.manager = {.socket = -1}, .keeper_socket = -1}; /* else zero: nothing is up */
     enum config_mode mode;
     struct status status;
     int result = 0;
