@@ -42,8 +42,7 @@ struct status http_listener_open(struct http_listener *listener, const char *add
         status = refused(address, "listen at");
     else
         return status_ok();
-    close(listener->fd);
-    listener->fd = -1;
+    http_listener_close(listener);
     return status;
 }
 
