@@ -269,7 +269,7 @@ static struct status slurp_file(const char *file, struct text *content)
 static struct status check_content(const struct loader *loader, const struct text *content)
 {
     size_t valid = utf8_clip(content->bytes, content->size);
-    const char *nul = content->size == 0 ? NULL : memchr(content->bytes, '\0', valid);
+    const char *nul = memchr(content->bytes, '\0', valid);
     const char *fault = nul != NULL ? nul : content->bytes + valid;
     struct file_reader reader = {.loader = (struct loader *)loader, .line = 1};
 
@@ -288,7 +288,7 @@ static struct status read_file(struct loader *loader)
     if (loader->file == NULL)
         return status_ok();
     status = slurp_file(loader->file, &content);
-    if (status_is_ok(&status))
+    if (status_is_ok(&status) && content.size > 0)
         status = check_content(loader, &content);
     if (status_is_ok(&status) && content.size > 0)
         status = parse_file(loader, &content);
