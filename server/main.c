@@ -2,7 +2,6 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/secret.h"
-#include "server/base/text.h"
 #include "server/config.h"
 #include "server/edge/edge.h"
 #include "server/edge/nng_start.h"

@@ -6,7 +6,6 @@
  * which that is looked up: either the record is gone and nothing is started, or REM_POST will find the call. */
 #include "server/base/invariant.h"
 #include "server/base/log.h"
-#include "server/base/secret.h"
 #include "server/edge/inside.h"
 #include "server/tls/doorman.h"
 

@@ -101,17 +101,6 @@ void homes_destroy(struct homes *homes, uint64_t wait_ns)
     homes_release(homes);
 }
 
-/* Where one of the two does not know when it was born (a file system may say it at one time and not at another), the
- * inode has to do. */
-bool home_identity_is(const struct home_identity *one, const struct home_identity *other)
-{
-    bool same_birth = !one->birth_known || !other->birth_known ||
-                      (one->birth_s == other->birth_s && one->birth_ns == other->birth_ns);
-
-    return same_birth && one->device_major == other->device_major && one->device_minor == other->device_minor &&
-           one->inode == other->inode && one->owner_uid == other->owner_uid;
-}
-
 bool homes_uid_is_admin(const struct homes *homes, uint32_t uid)
 {
     return walk_uid_is_admin(&homes->rules, uid);

@@ -59,8 +59,6 @@ struct home_identity {
     uint32_t owner_uid;
 };
 
-bool home_identity_is(const struct home_identity *one, const struct home_identity *other);
-
 /* Where a path leads. */
 struct home_place {
     char canonical[LIMIT_HOME_SIZE_MAX + 1];

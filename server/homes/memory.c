@@ -1,7 +1,7 @@
 /* Remembered places and groups, see memory.h. */
 #include "server/homes/memory.h"
 
-#include "server/base/clock.h"
+#include "server/base/duration.h"
 #include "server/base/secret.h"
 
 #include <stdlib.h>

@@ -5,7 +5,6 @@
 #include "server/shell/shell.h"
 
 #include "server/base/clock.h"
-#include "server/base/invariant.h"
 #include "server/base/log.h"
 #include "server/shell/watchlist.h"
 #include "server/threads/lock.h"

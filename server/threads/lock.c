@@ -1,6 +1,6 @@
 #include "server/threads/lock.h"
 
-#include "server/base/clock.h"
+#include "server/base/duration.h"
 #include "server/base/invariant.h"
 
 #include <errno.h>
