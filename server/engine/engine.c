@@ -396,12 +396,13 @@ void engine_worker_gone(struct engine *engine, uint64_t now_ns, uint64_t worker_
     else if (state == WORKER_STARTING)
         pause_note_failure(engine, now_ns, household, cause);
     (void)outbox_take_back(worker, ENGINE_ORDER_KILL);
+    worker_ends_for(worker, ENGINE_END_GONE);
     if (state == WORKER_LEASED)
         worker_move(engine, now_ns, worker, WORKER_DRAINING); /* its lease will notice */
     else if (state == WORKER_ENDING)
         worker_leave(engine, worker);
     else if (state != WORKER_DRAINING)
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_GONE);
     if (state == WORKER_STARTING)
         pool_start_failed(engine, now_ns, household, cause, actions);
     fence_worker_gone(engine, household);
@@ -416,7 +417,7 @@ void engine_worker_spoke(struct engine *engine, uint64_t now_ns, uint64_t worker
     if (worker == NULL || worker->state != WORKER_IDLE || worker->lease_count != turn || MUTANT(SPOKE_UNHEARD))
         return;
     worker_fails(worker);
-    worker_end(engine, now_ns, worker);
+    worker_end(engine, now_ns, worker, ENGINE_END_SPOKE);
     conclude(engine, now_ns, actions);
 }
 
@@ -473,7 +474,7 @@ void engine_lease_returned(struct engine *engine, uint64_t now_ns, struct engine
     else
         flight_worker_failed(engine, now_ns, worker->flight, outcome, actions);
     if (!answered || worker->state != WORKER_LEASED)
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_FAULT); /* unless it was to end anyway */
     else if (worker_is_worn_out(engine, now_ns, worker))
         worker_retire(engine, now_ns, worker);
     else
@@ -505,7 +506,7 @@ void engine_drain(struct engine *engine, uint64_t now_ns, struct actions *action
 {
     engine->draining = true;
     LIST_EACH_SAFE (node, &engine->pool.idle)
-        worker_end(engine, now_ns, LIST_OWNER(node, struct worker, in_idle));
+        worker_end(engine, now_ns, LIST_OWNER(node, struct worker, in_idle), ENGINE_END_STOP);
     conclude(engine, now_ns, actions);
 }
 
@@ -528,9 +529,10 @@ static void stop_worker(struct engine *engine, uint64_t now_ns, struct worker *w
     switch (worker->state) {
     case WORKER_STARTING:
     case WORKER_IDLE:
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_STOP);
         break;
     case WORKER_LEASED:
+        worker_ends_for(worker, ENGINE_END_STOP);
         worker_move(engine, now_ns, worker, WORKER_DRAINING);
         outbox_order(engine, worker, ENGINE_ORDER_KILL);
         break;

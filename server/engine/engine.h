@@ -220,9 +220,26 @@ enum engine_order_kind {
     ENGINE_ORDER_END     /* no lease holds it: close its channel; TERM, grace, KILL; then engine_worker_gone */
 };
 
+/* Why a worker is ended, for a person: the first cause there was.  Nothing is decided by it. */
+enum engine_end_reason {
+    ENGINE_END_NONE,     /* it is not to end */
+    ENGINE_END_GONE,     /* its process ended by itself, or never was */
+    ENGINE_END_SPOKE,    /* bytes or end of file while it was idle */
+    ENGINE_END_FAULT,    /* its lease ended without an answer */
+    ENGINE_END_IDLE,     /* idle_ns_max */
+    ENGINE_END_LIFETIME, /* lifetime_ns */
+    ENGINE_END_REQUESTS, /* requests_max */
+    ENGINE_END_FENCE,    /* its home is a generation on */
+    ENGINE_END_ROOM,     /* somebody else wants its place under workers_max */
+    ENGINE_END_SURPLUS,  /* more than workers_per_home */
+    ENGINE_END_STOP,     /* the engine is drained or stopped */
+    ENGINE_END_REASON_COUNT
+};
+
 struct engine_order {
     enum engine_order_kind kind;
     uint64_t worker_id;
+    enum engine_end_reason reason; /* KILL, END: why */
     const char *home;              /* PIN: lent until the next step */
     uint32_t uid;                  /* PIN: of the call that it is started for */
     int home_fd;                   /* LAUNCH: given */

@@ -98,10 +98,11 @@ static void retire_or_drain(struct engine *engine, uint64_t now_ns, struct worke
         /* fall through */
     case WORKER_IDLE:
         result->workers_retired++;
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_FENCE);
         return;
     case WORKER_LEASED:
         result->workers_draining++;
+        worker_ends_for(worker, ENGINE_END_FENCE);
         worker_move(engine, now_ns, worker, WORKER_DRAINING);
         break;
     case WORKER_DRAINING:

@@ -45,6 +45,7 @@ bool engine_order_next(struct engine *engine, struct engine_order *order_out)
     *order_out = (struct engine_order){
         .kind = kind,
         .worker_id = worker->id,
+        .reason = worker->end_reason,
         .home = kind == ENGINE_ORDER_PIN ? worker->household->home->path : NULL,
         .uid = worker->uid,
         .home_fd = kind == ENGINE_ORDER_LAUNCH ? worker->home_fd : -1,

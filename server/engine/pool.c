@@ -402,7 +402,7 @@ static void yield_idle(struct engine *engine, uint64_t now_ns, struct household 
         if (worker->cold || MUTANT(NO_YIELD) || !must_yield(engine, household, worker))
             continue;
         engine_count(engine, ENGINE_COUNTER_YIELDED);
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_ROOM);
     }
 }
 
@@ -416,7 +416,8 @@ static void end_idle(struct engine *engine, uint64_t now_ns, struct household *h
 
     while (idle->count > 0 && household_live_count(household) > live_max &&
            !(MUTANT(RESERVE_KEPT) && !engine->draining))
-        worker_end(engine, now_ns, LIST_OWNER(idle->first, struct worker, in_state));
+        worker_end(engine, now_ns, LIST_OWNER(idle->first, struct worker, in_state),
+                   engine->draining ? ENGINE_END_STOP : ENGINE_END_SURPLUS);
 }
 
 /* No worker is left, and none is started for now: those who wait are told at once. */
@@ -499,7 +500,7 @@ static void make_room(struct engine *engine, uint64_t now_ns)
 
     while (pool->workers.count - pool->leaving_count + pool->wanted > engine->settings.workers_max &&
            pool->wanted > 0 && (worker = find_expendable(engine)) != NULL)
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_ROOM);
 }
 
 static bool has_room(const struct engine *engine)

@@ -83,9 +83,11 @@ bool worker_is_worn_out(const struct engine *engine, uint64_t now_ns, const stru
 
 void worker_retire(struct engine *engine, uint64_t now_ns, struct worker *worker)
 {
+    bool is_used_up = worker->lease_count >= engine->settings.requests_max;
+
     if (worker->lease_count > 0) /* else a home that nobody asks for would have workers for ever */
         pool_start_ahead(engine, worker->household, worker->tenant);
-    worker_end(engine, now_ns, worker);
+    worker_end(engine, now_ns, worker, is_used_up ? ENGINE_END_REQUESTS : ENGINE_END_LIFETIME);
 }
 
 void worker_ends_by_time(struct engine *engine, uint64_t now_ns, struct worker *worker)
@@ -93,7 +95,7 @@ void worker_ends_by_time(struct engine *engine, uint64_t now_ns, struct worker *
     if (worker_is_worn_out(engine, now_ns, worker))
         worker_retire(engine, now_ns, worker);
     else
-        worker_end(engine, now_ns, worker);
+        worker_end(engine, now_ns, worker, ENGINE_END_IDLE);
 }
 
 void worker_set_due(struct engine *engine, struct worker *worker)
@@ -194,9 +196,16 @@ void worker_lend(struct engine *engine, uint64_t now_ns, struct worker *worker, 
     actions->leased_last = lease;
 }
 
-void worker_end(struct engine *engine, uint64_t now_ns, struct worker *worker)
+void worker_ends_for(struct worker *worker, enum engine_end_reason reason)
+{
+    if (worker->end_reason == ENGINE_END_NONE)
+        worker->end_reason = reason;
+}
+
+void worker_end(struct engine *engine, uint64_t now_ns, struct worker *worker, enum engine_end_reason reason)
 {
     INVARIANT(worker->flight == NULL && worker->state != WORKER_ENDING);
+    worker_ends_for(worker, reason);
     if (worker->stage == WORKER_PINNING && outbox_take_back(worker, ENGINE_ORDER_PIN)) {
         worker_leave(engine, worker); /* nobody has heard of it */
         return;

@@ -53,7 +53,8 @@ struct worker {
 
     struct list_node in_orders; /* of engine.orders */
     unsigned orders;            /* a set of enum engine_order_kind: what is to come out, in this order */
-    int home_fd;                /* LAUNCH to come out: given */
+    enum engine_end_reason end_reason;
+    int home_fd; /* LAUNCH to come out: given */
 };
 
 /* NULL: there is none, or no more. */
@@ -70,8 +71,11 @@ void worker_move(struct engine *engine, uint64_t now_ns, struct worker *worker, 
 void worker_lend(struct engine *engine, uint64_t now_ns, struct worker *worker, struct flight *flight,
                  struct actions *actions);
 
+/* Why it will end, or ends; the first word stands. */
+void worker_ends_for(struct worker *worker, enum engine_end_reason reason);
+
 /* Not leased, and of no further use: it is ended. */
-void worker_end(struct engine *engine, uint64_t now_ns, struct worker *worker);
+void worker_end(struct engine *engine, uint64_t now_ns, struct worker *worker, enum engine_end_reason reason);
 
 /* Starting, idle or leased: it counts against workers_per_home. */
 bool worker_is_live(const struct worker *worker);

@@ -82,11 +82,13 @@ bool driver_take_order(struct driver *driver)
         break;
     case ENGINE_ORDER_KILL:
         worker->kill = true;
+        worker->why = order.reason;
         break;
     case ENGINE_ORDER_END:
         ck_assert_msg(worker->lease == NULL, "a worker was ended under its lease");
         worker->end_count++;
         worker->end_gone = order.gone;
+        worker->why = order.reason;
         worker->closed = order.channel;
         break;
     }

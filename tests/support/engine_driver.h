@@ -33,6 +33,7 @@ struct driver_worker {
     bool pin, launch, kill; /* ordered so far */
     unsigned end_count;
     bool end_gone;                /* the last END said that it is gone */
+    enum engine_end_reason why;   /* of the last KILL or END */
     struct worker_channel closed; /* the last END's */
     uint32_t uid;                 /* of the PIN */
     char home[64];                /* of the PIN */

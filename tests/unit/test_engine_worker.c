@@ -312,6 +312,114 @@ START_TEST(orders_come_out_in_the_order_they_were_given)
 }
 END_TEST
 
+/* What ended a worker that has answered, under these settings, once that has been done. */
+static enum engine_end_reason reason_after(const struct engine_settings *settings, void (*what)(struct driver *driver))
+{
+    struct driver *driver = driver_create(settings);
+    enum engine_end_reason reason;
+
+    driver_ask(driver, (struct ask){0});
+    driver_up(driver, 1);
+    driver_answer(driver, 1);
+    what(driver);
+    reason = driver->workers[1].why;
+    driver_destroy(driver);
+    return reason;
+}
+
+static void wait_long(struct driver *driver)
+{
+    driver_wait(driver, 400 * NS_PER_S);
+}
+
+static void speak(struct driver *driver)
+{
+    driver_spoke(driver, 1);
+}
+
+static void go(struct driver *driver)
+{
+    driver_gone(driver, 1);
+}
+
+static void fence(struct driver *driver)
+{
+    driver_invalidate(driver, (struct void_order){.home = "/h"});
+}
+
+static void ask_elsewhere(struct driver *driver)
+{
+    driver_ask(driver, (struct ask){.home = "/other"});
+}
+
+static void do_nothing(struct driver *driver)
+{
+    (void)driver;
+}
+
+START_TEST(the_end_of_an_idle_worker_says_why)
+{
+    struct engine_settings short_lived = driver_settings, of_one_lease = driver_settings,
+                           of_one_worker = driver_settings;
+
+    short_lived.lifetime_ns = 100 * NS_PER_S;
+    of_one_lease.requests_max = 1;
+    of_one_worker.workers_max = 1;
+    ck_assert_int_eq(reason_after(&driver_settings, do_nothing), ENGINE_END_NONE);
+    ck_assert_int_eq(reason_after(&driver_settings, wait_long), ENGINE_END_IDLE);
+    ck_assert_int_eq(reason_after(&short_lived, wait_long), ENGINE_END_LIFETIME);
+    ck_assert_int_eq(reason_after(&of_one_lease, do_nothing), ENGINE_END_REQUESTS);
+    ck_assert_int_eq(reason_after(&of_one_worker, ask_elsewhere), ENGINE_END_ROOM);
+    ck_assert_int_eq(reason_after(&driver_settings, fence), ENGINE_END_FENCE);
+    ck_assert_int_eq(reason_after(&driver_settings, speak), ENGINE_END_SPOKE);
+    ck_assert_int_eq(reason_after(&driver_settings, go), ENGINE_END_GONE);
+    ck_assert_int_eq(reason_after(&driver_settings, driver_drain), ENGINE_END_STOP);
+    ck_assert_int_eq(reason_after(&driver_settings, driver_stop), ENGINE_END_STOP);
+}
+END_TEST
+
+START_TEST(a_worker_that_is_above_a_lower_limit_ends_for_that)
+{
+    struct driver *driver = driver_create(&driver_settings);
+    struct engine_settings fewer = driver_settings;
+
+    driver_ask(driver, (struct ask){.provider = "one"});
+    driver_ask(driver, (struct ask){.provider = "another"});
+    driver_up(driver, 1);
+    driver_up(driver, 2);
+    driver_answer(driver, 1);
+    fewer.workers_per_home = 1;
+    driver_settings_changed(driver, &fewer);
+    driver_answer(driver, 2);
+    ck_assert_int_eq(driver->workers[1].why, ENGINE_END_SURPLUS);
+    ck_assert_int_eq(driver->workers[2].why, ENGINE_END_NONE);
+    driver_destroy(driver);
+}
+END_TEST
+
+START_TEST(the_end_of_a_leased_worker_has_its_first_cause)
+{
+    struct driver *driver = driver_create(&driver_settings);
+
+    for (uint64_t id = 1; id <= 3; id++) {
+        driver_ask(driver, (struct ask){.home = id == 1 ? "/h/1" : id == 2 ? "/h/2" : "/h/3"});
+        driver_up(driver, id);
+    }
+    driver_return(driver, 1, LEASE_BREACHED);
+    ck_assert_int_eq(driver->workers[1].why, ENGINE_END_FAULT);
+    driver_invalidate(driver, (struct void_order){.home = "/h/2"});
+    driver_return(driver, 2, LEASE_DIED); /* it was to end anyway */
+    ck_assert_int_eq(driver->workers[2].why, ENGINE_END_FENCE);
+    driver_stop(driver);
+    ck_assert(driver->workers[3].kill);
+    ck_assert_int_eq(driver->workers[3].why, ENGINE_END_STOP);
+    driver_gone(driver, 3);
+    driver_return(driver, 3, LEASE_DIED);
+    ck_assert_int_eq(driver->workers[3].why, ENGINE_END_STOP);
+    driver_destroy(driver);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("engine_worker");
@@ -327,6 +435,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_leased_worker_that_is_gone_keeps_its_channel_until_its_lease_is_back);
     tcase_add_test(tests, a_draining_worker_that_is_gone_leaves_with_its_lease);
     tcase_add_test(tests, an_end_ordered_is_one_end_though_the_worker_goes_by_itself);
+    tcase_add_test(tests, the_end_of_an_idle_worker_says_why);
+    tcase_add_test(tests, a_worker_that_is_above_a_lower_limit_ends_for_that);
+    tcase_add_test(tests, the_end_of_a_leased_worker_has_its_first_cause);
     tcase_add_test(tests, an_end_still_in_the_outbox_says_that_the_worker_is_gone_meanwhile);
     tcase_add_test(tests, a_failed_launch_is_ended_so_that_its_channel_is_let_go);
     tcase_add_test(tests, a_worker_that_comes_up_after_it_was_ended_is_ended_with_its_channel);
