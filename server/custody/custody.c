@@ -148,7 +148,7 @@ static void say_started(const struct report *report, const char *home)
 struct epitaph {
     char *home; /* owned */
     int32_t pid;
-    const char *asked; /* "": nobody did */
+    const char *asked, *why; /* "": nobody did */
     uint64_t launched_ns;
 };
 
@@ -157,6 +157,7 @@ static struct epitaph take_epitaph_held(struct ward *ward)
     struct epitaph epitaph = {.home = ward->home, .pid = ward->pid, .launched_ns = ward->launched_ns};
 
     epitaph.asked = ward->killed ? "killed" : ward->ended && !ward->hung_up ? "to finish" : "";
+    epitaph.why = epitaph.asked[0] == '\0' ? "" : ward->why;
     ward->home = NULL;
     return epitaph;
 }
@@ -168,7 +169,7 @@ static void say_ended(const struct epitaph *epitaph, uint64_t worker_id, const s
               epitaph->pid == 0 ? "worker not started" : "worker ended",
               LOG_FIELDS(log_number("worker", (int64_t)worker_id), log_number("pid", epitaph->pid),
                          log_text("home", epitaph->home), log_text("asked", epitaph->asked),
-                         log_text("cause", cause->message),
+                         log_text("why", epitaph->why), log_text("cause", cause->message),
                          log_number("ms", (int64_t)((clock_now_ns() - epitaph->launched_ns) / NS_PER_MS))));
     free(epitaph->home);
 }
@@ -1123,13 +1124,21 @@ void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd)
     wake(custody);
 }
 
-void custody_kill(struct custody *custody, uint64_t worker_id)
+/* Whoever asks first says why. */
+static void note_why_held(struct ward *ward, const char *why)
+{
+    if (ward->why == NULL)
+        ward->why = why;
+}
+
+void custody_kill(struct custody *custody, uint64_t worker_id, const char *why)
 {
     struct ward *ward;
 
     lock_acquire(&custody->lock);
     ward = wards_find(&custody->wards, worker_id);
     if (ward != NULL) {
+        note_why_held(ward, why);
         ward->kill_wanted = ward->killed = true;
         enqueue_held(custody, ward);
     }
@@ -1153,7 +1162,7 @@ static bool has_hung_up(const struct ward *ward)
     return poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0;
 }
 
-void custody_end(struct custody *custody, uint64_t worker_id)
+void custody_end(struct custody *custody, uint64_t worker_id, const char *why)
 {
     struct ward *ward;
 
@@ -1165,6 +1174,7 @@ void custody_end(struct custody *custody, uint64_t worker_id)
         unwatch_held(custody, ward);
         ward->hung_up = has_hung_up(ward);
         ward_close_channel(ward);
+        note_why_held(ward, why);
         ward->ended = ward->end_wanted = true;
         enqueue_held(custody, ward);
     }

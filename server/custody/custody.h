@@ -62,12 +62,13 @@ void custody_destroy(struct custody *custody);
 /* Starts the worker command in this directory.  Takes home_fd.  The outcome comes as `up` or `gone`. */
 void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd);
 
-/* SIGKILL to the group at once; the channel is left alone. */
-void custody_kill(struct custody *custody, uint64_t worker_id);
+/* SIGKILL to the group at once; the channel is left alone.  `why`: for the line that its end has in the log, lent for
+ * ever; here and below. */
+void custody_kill(struct custody *custody, uint64_t worker_id, const char *why);
 
 /* Closes the channel (its end of file asks the worker to finish), sends TERM to the group, KILL after the grace.  Also
  * for a worker that is gone already, or not up yet. */
-void custody_end(struct custody *custody, uint64_t worker_id);
+void custody_end(struct custody *custody, uint64_t worker_id, const char *why);
 
 /* For workers that are ended from now on. */
 void custody_grace_changed(struct custody *custody, uint64_t term_grace_ms);

@@ -44,6 +44,7 @@ struct ward {
     bool ended;                            /* custody_end was called */
     bool killed;                           /* custody_kill was */
     bool hung_up;                          /* before custody_end was called: it had closed its answers, or ended */
+    const char *why;                       /* it was ended or killed, as whoever asked said first; lent for ever */
     uint64_t launched_ns;
     bool watched;                /* answer_fd is in the epoll set */
     uint64_t watch_turn;         /* what custody_watch was told last */

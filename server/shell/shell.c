@@ -323,6 +323,21 @@ static void worker_pinned(void *context, struct homes_ticket ticket, const struc
     }
 }
 
+/* For the log, with the setting that it follows from where there is one. */
+static const char *const end_reasons[ENGINE_END_REASON_COUNT] = {
+    [ENGINE_END_NONE] = "",
+    [ENGINE_END_GONE] = "it ended by itself",
+    [ENGINE_END_SPOKE] = "it wrote or hung up unasked",
+    [ENGINE_END_FAULT] = "its lease failed",
+    [ENGINE_END_IDLE] = "idle for pool.idle_ms",
+    [ENGINE_END_LIFETIME] = "as old as pool.lifetime_ms allows",
+    [ENGINE_END_REQUESTS] = "used pool.requests_max times",
+    [ENGINE_END_FENCE] = "its home was invalidated",
+    [ENGINE_END_ROOM] = "its place under pool.workers_max is needed",
+    [ENGINE_END_SURPLUS] = "one more than pool.workers_per_home",
+    [ENGINE_END_STOP] = "the daemon is ending",
+};
+
 static void carry_out_order(struct shell *shell, const struct engine_order *order, const char *home)
 {
     struct status status;
@@ -338,10 +353,10 @@ static void carry_out_order(struct shell *shell, const struct engine_order *orde
         custody_launch(shell->custody, order->worker_id, order->home_fd);
         break;
     case ENGINE_ORDER_KILL:
-        custody_kill(shell->custody, order->worker_id);
+        custody_kill(shell->custody, order->worker_id, end_reasons[order->reason]);
         break;
     case ENGINE_ORDER_END:
-        custody_end(shell->custody, order->worker_id);
+        custody_end(shell->custody, order->worker_id, end_reasons[order->reason]);
         break;
     }
 }

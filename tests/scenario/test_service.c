@@ -484,7 +484,7 @@ START_TEST(a_worker_is_a_line_when_it_starts_and_one_when_it_ends)
     daemon_wait(server, "probed_worker_ends_total", 1);
     snprintf(wanted, sizeof wanted,
              "level=info program=probed event=\"worker ended\" worker=1 pid=%d home=%s asked=\"to finish\" "
-             "cause=\"the worker ",
+             "why=\"idle for pool.idle_ms\" cause=\"the worker ",
              (int)pid, home->path);
     expect_log(wanted);
 }
@@ -495,7 +495,7 @@ START_TEST(a_worker_that_ends_of_itself_is_a_warning)
     call_end(begin("die", NULL));
     daemon_wait_at_least(server, "probed_worker_ends_total", 1);
     ck_assert_ptr_nonnull(strstr(last_line_with("event=\"worker ended\""), "level=warn program=probed "));
-    expect_log(" asked=\"\" cause=\"the worker ");
+    expect_log(" asked=\"\" why=\"\" cause=\"the worker ");
 }
 END_TEST
 

@@ -609,7 +609,7 @@ static void expect_no_start(const char *command, const char *message)
     ck_assert_int_eq(worker.up_count, 0);
     ck_assert_int_eq((int)worker.cause.code, STATUS_UNAVAILABLE);
     ck_assert_str_eq(worker.cause.message, message);
-    custody_end(custody, 1); /* nobody was told of the channel; nothing is left to close */
+    custody_end(custody, 1, "the test says so"); /* nobody was told of the channel; nothing is left to close */
 }
 
 START_TEST(a_missing_program_is_told_with_its_name_and_errno)
@@ -810,10 +810,10 @@ START_TEST(the_channel_stays_until_it_is_ended)
 
     open_for_script(waits);
     worker = launch_up(1);
-    custody_kill(custody, 1);
+    custody_kill(custody, 1, "the test says so");
     ck_assert_str_eq(await_gone(1).cause.message, "the worker was killed by signal 9 (Killed)");
     ck_assert(is_open(worker.request_fd) && is_open(worker.answer_fd));
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     ck_assert(!is_open(worker.request_fd) && !is_open(worker.answer_fd));
 }
 END_TEST
@@ -827,7 +827,7 @@ START_TEST(bytes_that_nobody_asked_for_are_reported_once)
     custody_watch(custody, 1, 5);
     ck_assert_int_eq((int)write(worker.request_fd, "\n", 1), 1);
     await_spoke(1);
-    custody_kill(custody, 1); /* its end of file is no second word */
+    custody_kill(custody, 1, "the test says so"); /* its end of file is no second word */
     ck_assert_int_eq(await_gone(1).spoke_count, 1);
     custody_watch(custody, 1, 5);
     await(1, &heard[1].spoke_count);
@@ -875,7 +875,7 @@ START_TEST(a_watch_ends_with_its_worker_before_it_has_begun)
     open_for_script(waits);
     launch_up(1);
     custody_watch(custody, 1, 5);
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     custody_watch(custody, 1, 6);
     ck_assert_int_eq(await_gone(1).spoke_count, 0);
 }
@@ -889,7 +889,7 @@ START_TEST(nothing_is_reported_of_a_worker_that_is_not_watched)
     open_for_script("echo stray\nread line\n");
     worker = launch_up(1);
     read_line(worker.answer_fd, line, sizeof line);
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     ck_assert_int_eq(await_gone(1).spoke_count, 0);
 }
 END_TEST
@@ -897,8 +897,8 @@ END_TEST
 START_TEST(orders_for_unknown_workers_are_nothing)
 {
     open_for_script(waits);
-    custody_kill(custody, 7);
-    custody_end(custody, 7);
+    custody_kill(custody, 7, "the test says so");
+    custody_end(custody, 7, "the test says so");
     custody_watch(custody, 7, 5);
     launch_up(1);
 }
@@ -910,7 +910,7 @@ START_TEST(ending_a_worker_closes_its_input_and_lets_it_finish)
 {
     open_for_script("trap '' TERM\necho ready\nread line\nexit 5\n");
     ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 0);
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     ck_assert_str_eq(await_gone(1).cause.message, "the worker exited with status 5");
 }
 END_TEST
@@ -923,7 +923,7 @@ START_TEST(ending_a_worker_sends_term_to_its_group)
     open_for_script("sleep 1000 &\necho $!\nexec sleep 1000\n");
     worker = launch_up(1);
     child = open_pid(read_pid(worker.answer_fd));
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     ck_assert_str_eq(await_gone(1).cause.message, "the worker was killed by signal 15 (Terminated)");
     await_death(child, PATIENCE_MS);
 }
@@ -934,7 +934,7 @@ START_TEST(a_worker_that_ignores_term_is_killed_after_the_grace)
     write_script(stubborn);
     open_custody("sh worker.sh", 50);
     ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 0);
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     ck_assert_str_eq(await_gone(1).cause.message, "the worker was killed by signal 9 (Killed)");
 }
 END_TEST
@@ -947,7 +947,7 @@ START_TEST(a_killed_worker_takes_its_children_along)
     open_for_script("trap '' TERM\nsleep 1000 &\necho $!\nread line\n");
     worker = launch_up(1);
     child = open_pid(read_pid(worker.answer_fd));
-    custody_kill(custody, 1);
+    custody_kill(custody, 1, "the test says so");
     await_gone(1);
     await_death(child, PATIENCE_MS);
 }
@@ -973,8 +973,8 @@ START_TEST(each_launch_is_gone_exactly_once_even_if_ended_at_once)
     for (uint64_t id = 1; id <= 30; id++) {
         launch(id);
         if (id % 3 == 0)
-            custody_kill(custody, id);
-        custody_end(custody, id);
+            custody_kill(custody, id, "the test says so");
+        custody_end(custody, id, "the test says so");
     }
     for (uint64_t id = 1; id <= 30; id++)
         await_gone(id);
@@ -1323,7 +1323,7 @@ START_TEST(a_home_that_cannot_be_read_is_settled_all_the_same)
     custody_observe(custody, 1, fcntl(home_fd, F_DUPFD_CLOEXEC, 0));
     await(0, &settled_count);
     launch_up(1); /* goes on as ever */
-    custody_end(custody, 1);
+    custody_end(custody, 1, "the test says so");
     custody_forget(custody, 1);
     custody_forget(custody, 1); /* twice is no mistake */
     await_gone(1);
@@ -1418,11 +1418,11 @@ START_TEST(a_process_that_left_the_group_goes_with_its_worker_where_a_cgroup_is_
     enter_cgroup();
     open_for_script(leaver);
     pidfd = open_pid(read_pid(launch_up(1).answer_fd));
-    custody_kill(custody, 1);
+    custody_kill(custody, 1, "the test says so");
     await_gone(1);
     await_death(pidfd, PATIENCE_MS);
     pidfd = open_pid(read_pid(launch_up(2).answer_fd));
-    custody_end(custody, 2); /* its input ends, and so does the leader, by itself */
+    custody_end(custody, 2, "the test says so"); /* its input ends, and so does the leader, by itself */
     await_gone(2);
     await_death(pidfd, PATIENCE_MS);
     leave_cgroup();
@@ -1442,7 +1442,7 @@ START_TEST(so_does_one_whose_custodian_was_killed)
     await_gone(1);
     await_death(pidfd, PATIENCE_MS);
     launch_up(2); /* the next custodian finds its way back */
-    custody_kill(custody, 2);
+    custody_kill(custody, 2, "the test says so");
     await_gone(2);
     leave_cgroup();
 }
@@ -1493,9 +1493,9 @@ START_TEST(a_workers_processes_are_bounded_where_the_controller_is_there_and_all
         ck_assert_msg(strstr(text, "max 0\n") == NULL, "%s", text);
     }
     launch_up(2); /* nobody else's bound is reached */
-    custody_kill(custody, 1);
+    custody_kill(custody, 1, "the test says so");
     await_gone(1);
-    custody_kill(custody, 2);
+    custody_kill(custody, 2, "the test says so");
     await_gone(2);
     leave_cgroup(); /* asserts that nothing is left in it */
 }
@@ -1527,7 +1527,7 @@ START_TEST(where_clone3_is_forbidden_a_worker_is_forked_into_its_cgroup)
     forget_clone3();
     open_for_script(leaver);
     pidfd = open_pid(read_pid(launch_up(1).answer_fd));
-    custody_kill(custody, 1);
+    custody_kill(custody, 1, "the test says so");
     await_gone(1);
     await_death(pidfd, PATIENCE_MS);
     leave_cgroup();
@@ -1664,7 +1664,7 @@ START_TEST(an_idle_custodian_is_small)
     for (uint64_t id = 1; id <= 16; id++)
         launch_up(id);
     for (uint64_t id = 1; id <= 16; id++) {
-        custody_end(custody, id);
+        custody_end(custody, id, "the test says so");
         await_gone(id);
     }
     find_line(custody_custodian_pid(custody), "smaps_rollup", "Private_Clean:", value, sizeof value);
