@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 static const char ipc_scheme[] = "ipc://", tcp_scheme[] = "tcp://";
+static const char of_machine[] = "ipc:///run/probed/"; /* where the machine's own daemon is, whoever we are */
 
 struct probed_status address_choose(const char *given, const char *variable, const char *file,
                                     char out[ADDRESS_SIZE_MAX])
@@ -208,6 +209,20 @@ const char *address_hint(int error)
     }
 }
 
+/* The same for a socket, where there are further slips: a path that lacks its slash, and the user's daemon instead of
+ * the machine's. */
+static const char *ipc_hint(const char *url, int error)
+{
+    const char *path = url + sizeof ipc_scheme - 1;
+
+    if (error == ENOENT && path[0] != '/')
+        return "; an absolute path has three slashes, ipc:///run/...";
+    if (error == ENOENT && strncmp(url, of_machine, sizeof of_machine - 1) != 0 &&
+        access(of_machine + sizeof ipc_scheme - 1, F_OK) == 0)
+        return "; is it running? This machine's own is at ipc:///run/probed/";
+    return address_hint(error);
+}
+
 struct probed_status address_try(const char *url, uint16_t protocol, uint64_t deadline_ms)
 {
     union socket_address address;
@@ -224,7 +239,8 @@ struct probed_status address_try(const char *url, uint16_t protocol, uint64_t de
     if (error == EAGAIN) /* a unix socket whose backlog is full: somebody is there */
         status = outcome_ok();
     else if (error != 0)
-        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error), address_hint(error));
+        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error),
+                                     address.any.sa_family == AF_UNIX ? ipc_hint(url, error) : address_hint(error));
     else
         status = read_greeting(fd, url, protocol, deadline_ms);
     if (error == 0 && outcome_is_ok(&status))

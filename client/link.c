@@ -192,7 +192,10 @@ struct probed_status link_dial(struct link *link, size_t receive_size_max)
     if (error == NNG_ENOMEM)
         return out_of("dial", error);
     if (error != 0)
-        return outcome_make(PROBED_INVALID_ARGUMENT, "cannot dial \"%s\": %s", link->url, nng_strerror(error));
+        return outcome_make(PROBED_INVALID_ARGUMENT,
+                            "cannot dial \"%s\": %s; an address is ipc:///absolute/path, tcp://HOST:PORT or "
+                            "tls+tcp://HOST:PORT",
+                            link->url, nng_strerror(error));
     return outcome_ok();
 }
 

@@ -521,6 +521,7 @@ static const struct {
     {{"call", "/a", "/b"}, "one method"},
     {{"--connect", "nowhere", "health"}, "cannot dial \"nowhere\""},
     {{"--events", "nowhere", "watch"}, "cannot dial \"nowhere\""},
+    {{"--connect", "/run/rpc.sock", "health"}, "; an address is ipc:///absolute/path, tcp://HOST:PORT or"},
 };
 
 START_TEST(wrong_usage_exits_2_and_says_what_is_wrong)
@@ -552,6 +553,15 @@ END_TEST
 static const char *const asking[][4] = {
     {"probe", "a", "b"}, {"invalidate", "--all"}, {"sync"}, {"homes"}, {"workers"}, {"status"},
     {"health"},          {"call", "/x/Y"}};
+
+START_TEST(a_socket_that_is_not_there_is_told_with_the_likely_slip)
+{
+    expect(run("--connect", "ipc:///no/such.sock", "health"), EXIT_UNREACHABLE, "",
+           "No such file or directory; is it ");
+    expect(run("--connect", "ipc://no/such.sock", "health"), EXIT_UNREACHABLE, "",
+           "; an absolute path has three slashes");
+}
+END_TEST
 
 START_TEST(without_a_daemon_every_call_exits_69_and_says_so_once)
 {
@@ -627,6 +637,7 @@ static void add_others(Suite *suite)
     tcase_add_test(tests, watch_until_current_ends_when_it_is);
     tcase_add_test(tests, watch_runs_a_command_for_each_change_and_gap);
     tcase_add_test(tests, watch_without_a_daemon_exits_69);
+    tcase_add_test(tests, a_socket_that_is_not_there_is_told_with_the_likely_slip);
 }
 
 static void add_manners(Suite *suite)
