@@ -366,8 +366,8 @@ static void describe_default(const struct config_row *row, struct text *text)
                     row->standard);
     else
         text_format(text, "; default %s", row->standard[0] == '\0' ? "none" : row->standard);
-    if (!row->live)
-        text_add_string(text, "; a change takes a restart");
+    if (row->fixed != NULL)
+        text_format(text, "; a change takes a restart: %s", row->fixed);
 }
 
 static void describe_row(const struct config_row *row, struct text *text)
@@ -855,7 +855,7 @@ size_t config_compare(const struct config *before, const struct config *after, c
         changed(context, &(struct config_change){.setting = setting,
                                                  .before = shown ? text_string(&old) : "(not shown)",
                                                  .after = shown ? text_string(&new) : "(not shown)",
-                                                 .live = rows[i].live});
+                                                 .fixed = rows[i].fixed});
         count++;
     }
     text_fini(&old);
@@ -869,7 +869,8 @@ void config_take_live(struct config *config, struct config *fresh)
     const struct config_row *rows = config_rows(&row_count);
 
     for (size_t i = 0; i < row_count; i++) {
-        if (rows[i].live)
+        if (rows[i].fixed == NULL)
             config_value_swap(&rows[i], config, fresh);
     }
+    config->worker.built_in = fresh->worker.built_in;
 }

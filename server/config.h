@@ -101,7 +101,7 @@ void config_print(const struct config *config, FILE *out);
 struct config_change {
     const char *setting;        /* "pool.idle_ms" */
     const char *before, *after; /* as they could be written; of a command, in which there may be a secret, nothing */
-    bool live;                  /* a running daemon takes it over: config_take_live */
+    const char *fixed;          /* why it takes a restart; NULL: a running daemon takes it over, config_take_live */
 };
 typedef void config_changed(void *context, const struct config_change *change);
 

@@ -1,7 +1,7 @@
 /* The rows of the settings: one line each, from which file, flags, environment, --help and --print-config are made.
  *
- * Whoever adds a setting adds a member to struct config and a row here, nothing else; one that a running daemon can
- * change is `live`, and main's reload hands it on.
+ * Whoever adds a setting adds a member to struct config and a row here, nothing else; main's reload hands on what a
+ * running daemon takes over, and a row that it does not take over says why.
  * Used by config.c (where values come from) and config_value.c (what a value is).
  * Threads: any; everything here is constant. */
 #ifndef SERVER_CONFIG_TABLE_H
@@ -41,7 +41,7 @@ struct config_row {
     const char *unit;           /* "ms", "bytes"; NULL: a plain number, or no number */
     const char *const *choices; /* ended by NULL */
     const char *meaning;
-    bool live; /* a running daemon takes another value over (SIGHUP); else it takes a restart */
+    const char *fixed; /* why another value takes a restart; NULL: a running daemon takes it over (SIGHUP) */
 };
 
 /* All of them, sections together, in the order in which they are shown. */

@@ -31,6 +31,7 @@ enum {
     HOMES_WAIT_MS = 200,      /* for resolvers at the end; a hung one is left behind */
     STOP_SECONDS_MAX = 10,    /* beyond the grace: then the process ends itself */
     SIGNAL_DRAINED = SIGUSR2, /* from the drainer thread to main */
+    RELOAD_WAIT_MS = 2000,    /* for the custodian to read the configuration again */
     TICK_MS = 1000,           /* between two looks at ourselves, unless the watchdog wants them closer */
     FEEDS_PER_WATCHDOG = 3,
 };
@@ -480,33 +481,66 @@ static void tick(struct daemon *daemon)
 
 /* ---- signals ---- */
 
-/* Whether all of [tls] would do, and whose files they are that are read again: certificate and key may have moved, the
- * authorities are looked for where they were. */
-static struct status reload_tls(struct daemon *daemon, const struct config *fresh)
+/* Whose files are read again: certificate and key may have moved, the authorities are looked for where they were. */
+static struct tls_settings fresh_tls(const struct daemon *daemon, const struct config *fresh)
 {
     struct tls_settings settings = daemon->roles.tls;
+
+    settings.certificate_file = fresh->tls.certificate;
+    settings.key_file = fresh->tls.key;
+    return settings;
+}
+
+/* To begin or to end with TLS takes a restart: until then the listeners go on with the files they have. */
+static bool keeps_tls(const struct daemon *daemon, const struct config *fresh)
+{
+    return daemon->tls != NULL && fresh->tls.certificate[0] != '\0';
+}
+
+/* Whether all of [tls] would do. */
+static struct status check_tls(const struct daemon *daemon, const struct config *fresh)
+{
+    struct tls_settings settings = fresh_tls(daemon, fresh);
     struct roles roles;
     struct status status = roles_init(fresh, &roles);
-    bool wanted;
 
     if (!status_is_ok(&status))
         return status;
-    wanted = roles.tls.role_count > 0;
     roles_fini(&roles);
-    if (daemon->tls == NULL || !wanted) /* to begin or to end with TLS takes a restart */
-        return status;
-    settings.certificate_file = fresh->tls.certificate;
-    settings.key_file = fresh->tls.key;
-    return tls_reload(daemon->tls, &settings);
+    return keeps_tls(daemon, fresh) ? tls_check(&settings) : status;
+}
+
+static struct status reload_tls(struct daemon *daemon, const struct config *fresh)
+{
+    struct tls_settings settings = fresh_tls(daemon, fresh);
+
+    return keeps_tls(daemon, fresh) ? tls_reload(daemon->tls, &settings) : status_ok();
+}
+
+/* The custodian reads what workers are for itself. */
+static struct status reload_workers(struct daemon *daemon)
+{
+    struct status status = shell_reload(daemon->shell, clock_now_ns() + RELOAD_WAIT_MS * NS_PER_MS);
+    char seal[STATUS_MESSAGE_SIZE];
+
+    if (status_is_ok(&status)) {
+        shell_look_seal(daemon->shell, seal);
+        log_write(LOG_INFO, "workers are sealed", LOG_FIELDS(log_text("sandbox", seal)));
+    }
+    return status;
 }
 
 static void say_changed(void *context, const struct config_change *change)
 {
     (void)context;
-    log_write(change->live ? LOG_INFO : LOG_WARN, change->live ? "setting changed" : "setting takes a restart",
-              LOG_FIELDS(log_text("setting", change->setting),
-                         log_text(change->live ? "before" : "now", change->before),
-                         log_text(change->live ? "now" : "wanted", change->after)));
+    if (change->fixed == NULL)
+        log_write(LOG_INFO, "setting changed",
+                  LOG_FIELDS(log_text("setting", change->setting), log_text("before", change->before),
+                             log_text("now", change->after)));
+    else
+        log_write(LOG_WARN, "setting takes a restart",
+                  LOG_FIELDS(log_text("setting", change->setting), log_text("now", change->before),
+                             log_text("wanted", change->after), log_text("why", change->fixed)));
 }
 
 /* What can change while it runs does; the rest stays what it was started with, and is named each time. */
@@ -527,6 +561,20 @@ static void apply(struct daemon *daemon, struct config *fresh)
     log_setup("probed", (enum log_level)daemon->config.log.level, (enum log_format)daemon->config.log.format);
 }
 
+/* What can refuse comes first, so that nothing is taken over by halves. */
+static struct status reload_all(struct daemon *daemon, struct config *fresh)
+{
+    struct status status = check_tls(daemon, fresh);
+
+    if (status_is_ok(&status))
+        status = reload_workers(daemon);
+    if (status_is_ok(&status))
+        status = reload_tls(daemon, fresh);
+    if (status_is_ok(&status))
+        apply(daemon, fresh);
+    return status;
+}
+
 /* All or nothing: a configuration that is not good as a whole changes nothing. */
 static void reload(struct daemon *daemon)
 {
@@ -537,9 +585,7 @@ static void reload(struct daemon *daemon)
     tell_manager(daemon, MANAGER_RELOADING, 0);
     status = config_load("probed", daemon->argc, daemon->argv, daemon->libexec_dir, &fresh, &mode);
     if (status_is_ok(&status)) {
-        status = reload_tls(daemon, &fresh);
-        if (status_is_ok(&status))
-            apply(daemon, &fresh);
+        status = reload_all(daemon, &fresh);
         config_fini(&fresh);
     }
     if (!status_is_ok(&status))

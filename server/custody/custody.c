@@ -79,6 +79,7 @@ struct custody {
     int32_t custodian_pid;          /* 0: there is none at present */
     char seal[STATUS_MESSAGE_SIZE]; /* how workers are sealed, as the last custodian that got ready said */
     bool hurry_wanted;              /* not yet sent */
+    uint64_t reload_wanted;         /* the last that was asked for; 0: it is answered */
     bool stopping;                  /* custody_destroy was called */
     uint64_t asleep_until_ns;       /* when the thread wakes by itself, as it said last */
 
@@ -91,6 +92,7 @@ struct custody {
     uint64_t state_due_ns;   /* when to start it, give it up, kill it */
     uint64_t replace_ns;     /* the last delay; 0: none since one was ready */
     uint64_t resend_ns;      /* when to try the outbox again; 0: at once */
+    uint64_t reload_sent;    /* the last that the present custodian was told of */
     uint64_t stop_due_ns;    /* NEVER_NS: not stopping yet */
     uint64_t sweep_since_ns; /* of the last death */
     uint64_t sweep_due_ns;   /* NEVER_NS: nothing is left of any custodian */
@@ -160,6 +162,7 @@ static struct epitaph take_epitaph_held(struct ward *ward)
     epitaph.why = epitaph.asked[0] == '\0' ? "" : ward->why;
     ward->home = NULL;
     return epitaph;
+    epitaph.why = epitaph.asked[0] == '\0' ? "" : ward->why;
 }
 
 /* An end that nobody asked for is a warning. */
@@ -506,6 +509,30 @@ static void send_hurry(struct custody *custody)
                   LOG_FIELDS(log_number("pid", custody->link.pid)));
 }
 
+static uint64_t wanted_reload(struct custody *custody)
+{
+    uint64_t id;
+
+    lock_acquire(&custody->lock);
+    id = custody->reload_wanted;
+    lock_release(&custody->lock);
+    return id;
+}
+
+/* Before any start that was wanted later.  0, or why it is not out. */
+static int send_reload(struct custody *custody)
+{
+    struct order order = {.kind = ORDER_RELOAD, .id = wanted_reload(custody)};
+    int error = 0;
+
+    if (order.id == 0 || order.id == custody->reload_sent)
+        return 0;
+    error = protocol_send_order(custody->link.socket, &order, NULL, 0);
+    if (error == 0)
+        custody->reload_sent = order.id;
+    return error;
+}
+
 static void send_orders(struct custody *custody, uint64_t now_ns)
 {
     struct order order;
@@ -515,7 +542,7 @@ static void send_orders(struct custody *custody, uint64_t now_ns)
         return;
     custody->resend_ns = 0;
     send_hurry(custody);
-    if (send_vigils(custody) != 0) {
+    if (send_reload(custody) != 0 || send_vigils(custody) != 0) {
         custody->resend_ns = now_ns + RESEND_NS;
         return;
     }
@@ -586,6 +613,7 @@ static struct status start_custodian(struct custody *custody, uint64_t now_ns)
     struct status status;
 
     custody->was_ready = false;
+    custody->reload_sent = 0;
     custody->refusal = status_ok();
     status = link_open(custody->program, (const char *const *)custody->arguments, &custody->link);
 
@@ -619,6 +647,23 @@ static void publish_seal(struct custody *custody, const char *seal)
     lock_acquire(&custody->lock);
     snprintf(custody->seal, sizeof custody->seal, "%s", seal);
     lock_release(&custody->lock);
+}
+
+/* An answer to what was asked before the last time is nobody's any more. */
+static void report_reloaded(struct custody *custody, const struct report *report, bool kept)
+{
+    struct status status = kept ? status_make(STATUS_FAILED_PRECONDITION, "%s", report->text) : status_ok();
+    bool news;
+
+    if (!kept)
+        publish_seal(custody, report->text);
+    lock_acquire(&custody->lock);
+    news = report->id == custody->reload_wanted;
+    if (news)
+        custody->reload_wanted = 0;
+    lock_release(&custody->lock);
+    if (news || report->outdated != 0)
+        custody->events.reloaded(custody->context, report->id, &status, report->outdated != 0);
 }
 
 static void hear(struct custody *custody, const struct report *report)
@@ -658,6 +703,12 @@ static void hear(struct custody *custody, const struct report *report)
         return;
     case REPORT_LOST:
         report_lost(custody, report->id);
+        return;
+    case REPORT_RELOADED:
+        report_reloaded(custody, report, false);
+        return;
+    case REPORT_KEPT:
+        report_reloaded(custody, report, true);
         return;
     }
     give_up_custodian(custody, "it sent what is not understood");
@@ -1150,6 +1201,14 @@ void custody_hurry(struct custody *custody)
 {
     lock_acquire(&custody->lock);
     custody->hurry_wanted = true;
+    lock_release(&custody->lock);
+    wake(custody);
+}
+
+void custody_reload(struct custody *custody, uint64_t reload_id)
+{
+    lock_acquire(&custody->lock);
+    custody->reload_wanted = reload_id;
     lock_release(&custody->lock);
     wake(custody);
 }

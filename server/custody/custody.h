@@ -49,6 +49,10 @@ struct custody_events {
     void (*changed)(void *context, uint64_t home_id, const char *provider);
     /* The directory was removed or moved away: nothing more will be told of it. */
     void (*lost)(void *context, uint64_t home_id);
+
+    /* Once for the last custody_reload, and for an earlier one if that left workers outdated.  OK: workers that are started from now on are as the configuration says now;
+     * `outdated`: those that were started before are not.  Else nothing has changed. */
+    void (*reloaded)(void *context, uint64_t reload_id, const struct status *status, bool outdated);
 };
 
 /* Starts the custodian and waits until it says that it is ready.  By the main thread.  UNAVAILABLE with the cause.
@@ -72,6 +76,9 @@ void custody_end(struct custody *custody, uint64_t worker_id, const char *why);
 
 /* For workers that are ended from now on. */
 void custody_grace_changed(struct custody *custody, uint64_t term_grace_ms);
+
+/* The custodian reads the configuration again; another id than any before, not 0. */
+void custody_reload(struct custody *custody, uint64_t reload_id);
 
 /* Somebody waits for a place: a start that has slept through all of these for a while is given up. */
 void custody_hurry(struct custody *custody);

@@ -5,7 +5,7 @@
  * started, the custodian knows from its own reading of the configuration.
  *
  * The first report is REPORT_READY, or REPORT_REFUSED and nothing more.  Each ORDER_START is answered by REPORT_UP and, later, REPORT_GONE, or by
- * REPORT_GONE alone.  An order for a worker that is gone is ignored: its report is on the way.  Whoever hears what is
+ * REPORT_GONE alone.  ORDER_RELOAD is answered by REPORT_RELOADED or REPORT_KEPT.  An order for a worker that is gone is ignored: its report is on the way.  Whoever hears what is
  * not here takes the other for broken and lets the socket go, which ends everything (README.md).
  *
  * Threads: one at a time an end.  Nothing here blocks, unless PROTOCOL_WAIT is asked for. */
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-    PROTOCOL_VERSION = 3,
+    PROTOCOL_VERSION = 4,
     PROTOCOL_SOCKET_FD = 3,       /* where the custodian finds its end */
     PROTOCOL_SEAL_NAME_SIZE = 40, /* what a worker's seal is called, in a list */
     PROTOCOL_KEY_SIZE = 32        /* of fingerprints */
@@ -31,7 +31,8 @@ enum order_kind {
     ORDER_END,
     ORDER_HURRY,   /* of no worker: starts that hang are given up now, somebody waits for their places */
     ORDER_OBSERVE, /* look out for changes of credentials in this home */
-    ORDER_FORGET   /* no more */
+    ORDER_FORGET,  /* no more */
+    ORDER_RELOAD   /* read the configuration again; the id is that of the answer */
 };
 
 /* What comes with ORDER_START, in this order: the home (O_PATH), the worker's standard input and standard output.  The
@@ -41,7 +42,7 @@ enum order_descriptor { ORDER_HOME, ORDER_REQUEST, ORDER_ANSWER, ORDER_DESCRIPTO
 struct order {
     uint32_t version;
     uint32_t kind;                        /* enum order_kind */
-    uint64_t id;                          /* of the worker, or of the observed home: each numbered by itself */
+    uint64_t id;                          /* of the worker, the observed home or the reload: each numbered by itself */
     uint64_t grace_ms;                    /* ORDER_END: between TERM and KILL */
     uint64_t digest;                      /* ORDER_OBSERVE: what its credentials were, as last reported; 0: not known */
     unsigned char key[PROTOCOL_KEY_SIZE]; /* ORDER_OBSERVE: of fingerprints, so that such digests can be compared */
@@ -51,24 +52,27 @@ enum report_kind {
     REPORT_READY = 1,
     REPORT_UP,
     REPORT_GONE,
-    REPORT_REFUSED, /* it cannot work as it is asked to, and exits */
-    REPORT_READ,    /* of an observed home: its credentials are known; again whenever its digest is another */
-    REPORT_UNREAD,  /* they cannot be read at present, which is tried again */
-    REPORT_CHANGED, /* those of the provider in `text`, or ("") of whoever knows */
-    REPORT_LOST     /* the directory was removed or moved: nothing more will come of it */
+    REPORT_REFUSED,  /* it cannot work as it is asked to, and exits */
+    REPORT_READ,     /* of an observed home: its credentials are known; again whenever its digest is another */
+    REPORT_UNREAD,   /* they cannot be read at present, which is tried again */
+    REPORT_CHANGED,  /* those of the provider in `text`, or ("") of whoever knows */
+    REPORT_LOST,     /* the directory was removed or moved: nothing more will come of it */
+    REPORT_RELOADED, /* of ORDER_RELOAD: what is started from now on is as the configuration says now; */
+    REPORT_KEPT      /* or nothing has changed, since it is not good as a whole */
 };
 
 struct report {
     uint32_t version;
     uint32_t kind;      /* enum report_kind */
-    uint64_t id;        /* of the worker, or of the observed home */
+    uint64_t id;        /* of the worker, the observed home or the reload */
     uint64_t spawn_ns;  /* REPORT_UP: from the order to the worker's first instruction */
     uint64_t digest;    /* REPORT_READ: never 0 */
     int32_t pid;        /* REPORT_UP */
     uint32_t disturbed; /* REPORT_READ, the first: they may have changed since ORDER_OBSERVE was obeyed; 0 or 1 */
+    uint32_t outdated;  /* REPORT_RELOADED: workers that are there already are not as those to come; 0 or 1 */
 
-    /* For a person; terminated.  READY: how workers are sealed; UP: how this one is, in a word or two; GONE, REFUSED:
-     * why; CHANGED: a provider's name. */
+    /* For a person; terminated.  READY, RELOADED: how workers are sealed; UP: how this one is, in a word or two; GONE,
+     * REFUSED, KEPT: why; CHANGED: a provider's name. */
     char text[STATUS_MESSAGE_SIZE];
 };
 

@@ -37,15 +37,16 @@ struct shell {
     struct news *news;
     shell_answered *answered;
     void *context;
-    bool observes;
     pthread_t timer;
 
     /* Guarded by lock. */
     struct lock lock;
     struct condition timer_wake;
     struct condition emptied; /* while draining: something was given back or is gone */
+    struct condition reloaded;
     struct engine *engine;
     struct list departures; /* struct shell_departure */
+    bool observes;          /* credentials of homes that workers are started for are looked at */
     struct watchlist watchlist;
     uint64_t changes_seen;
     uint64_t stop_wait_ns;
@@ -55,7 +56,9 @@ struct shell {
     bool draining;
     bool stopping;
     bool timer_stopping;
-    bool timer_asked; /* to go round, and it has not yet: shell_is_alive */
+    bool timer_asked;                       /* to go round, and it has not yet: shell_is_alive */
+    uint64_t reload_asked, reload_answered; /* by number */
+    struct status reload_status;            /* of the latter */
 };
 
 /* ---- a step ---- */
@@ -112,7 +115,16 @@ static void give_back(struct shell *shell, struct engine_call *call)
 
 /* ---- what nobody asked for: another directory, other credentials ---- */
 
-/* The home is one generation on, in what concerns the provider ("": all of it), though nobody asked for it. */
+static uint64_t random_epoch(void)
+{
+    uint64_t epoch = 0;
+
+    while (epoch == 0)
+        secret_random(&epoch, sizeof epoch);
+    return epoch;
+}
+
+/* The home (NULL: each) is one generation on, in what concerns the provider ("": all of it), though nobody asked. */
 static struct status fence_held(struct shell *shell, uint64_t now_ns, const char *path, const char *provider,
                                 const char *reason, struct actions *actions) REQUIRES(shell->lock)
 {
@@ -120,14 +132,14 @@ static struct status fence_held(struct shell *shell, uint64_t now_ns, const char
 
     lock_assert_held(&shell->lock);
     if (own == NULL)
-        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to note of a home that %s", reason);
+        return status_make(STATUS_RESOURCE_EXHAUSTED, "no memory to note that %s", reason);
     own->id = OWN_CALL_ID;
     own->kind = ENGINE_CALL_INVALIDATE;
     own->arrived_ns = now_ns;
     own->deadline_ns = UINT64_MAX;
     snprintf(own->provider, sizeof own->provider, "%s", provider);
     snprintf(own->invalidate.reason, sizeof own->invalidate.reason, "%s", reason);
-    engine_invalidate_arrived(shell->engine, now_ns, own, path, 0, actions);
+    engine_invalidate_arrived(shell->engine, now_ns, own, path, path == NULL ? random_epoch() : 0, actions);
     return own->result.status; /* it is given back with the actions, or with the news */
 }
 
@@ -486,6 +498,24 @@ static void home_lost(void *context, uint64_t home_id)
     custody_forget(shell->custody, home_id);
 }
 
+/* Workers that are there already are other than they should be, and so may be what they answered. */
+static void workers_reloaded(void *context, uint64_t reload_id, const struct status *status, bool outdated)
+{
+    struct shell *shell = context;
+    struct actions actions = ACTIONS_EMPTY;
+    struct status fenced = status_ok();
+    uint64_t now_ns = enter(shell);
+
+    if (outdated)
+        fenced = fence_held(shell, now_ns, NULL, "", "the settings of workers changed", &actions);
+    if (reload_id == shell->reload_asked) {
+        shell->reload_answered = reload_id;
+        shell->reload_status = status_is_ok(status) ? fenced : *status;
+        condition_broadcast(&shell->reloaded);
+    }
+    leave(shell, &actions);
+}
+
 static bool worker_is_gone(void *context, uint64_t worker_id)
 {
     struct shell *shell = context;
@@ -635,15 +665,6 @@ static void run_timer(void *context)
 
 /* ---- life ---- */
 
-static uint64_t random_epoch(void)
-{
-    uint64_t epoch = 0;
-
-    while (epoch == 0)
-        secret_random(&epoch, sizeof epoch);
-    return epoch;
-}
-
 static uint64_t stop_wait_ns(const struct shell_settings *settings)
 {
     return settings->custody.term_grace_ms * NS_PER_MS + STOP_MARGIN_NS;
@@ -666,7 +687,8 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
                                                          .spoke = worker_spoke,
                                                          .settled = home_settled,
                                                          .changed = home_changed,
-                                                         .lost = home_lost};
+                                                         .lost = home_lost,
+                                                         .reloaded = workers_reloaded};
     static const struct news_source news_source = {
         .next = news_next, .epoch = news_epoch, .answered = news_answered, .judge = news_judge, .look = news_home_look};
     struct news_settings news_settings = settings->news;
@@ -685,6 +707,7 @@ struct status shell_create(const struct shell_settings *settings, struct homes *
     lock_init(&shell->lock, "engine");
     condition_init(&shell->timer_wake);
     condition_init(&shell->emptied);
+    condition_init(&shell->reloaded);
     news_settings.admits = news_admits;
 
     status = create_engine(shell, &settings->engine);
@@ -715,6 +738,7 @@ destroy_engine:
     engine_destroy(shell->engine);
 free_shell:
     watchlist_fini(&shell->watchlist);
+    condition_fini(&shell->reloaded);
     condition_fini(&shell->emptied);
     condition_fini(&shell->timer_wake);
     lock_fini(&shell->lock);
@@ -785,6 +809,7 @@ void shell_destroy(struct shell *shell)
     custody_destroy(shell->custody);
     engine_destroy(shell->engine);
     watchlist_fini(&shell->watchlist);
+    condition_fini(&shell->reloaded);
     condition_fini(&shell->emptied);
     condition_fini(&shell->timer_wake);
     lock_fini(&shell->lock);
@@ -861,11 +886,54 @@ void shell_call_left(struct shell *shell, struct engine_call *call, struct shell
     lock_release(&shell->lock);
 }
 
+/* Takes one home off the list; false: there is none. */
+static bool stop_observing_one(struct shell *shell)
+{
+    struct list starts = {0};
+    struct list_node *node;
+    uint64_t forgotten_id = 0;
+
+    lock_acquire(&shell->lock);
+    node = shell->watchlist.watched.first;
+    if (node == NULL)
+        node = shell->watchlist.let_go.first;
+    if (node != NULL) {
+        struct watch *watch = LIST_OWNER(node, struct watch, node);
+
+        forgotten_id = watch->state == WATCH_LET_GO ? 0 : watch->id;
+        take_starts_held(watch, &starts);
+        watchlist_remove(&shell->watchlist, watch);
+    }
+    lock_release(&shell->lock);
+    if (forgotten_id != 0)
+        custody_forget(shell->custody, forgotten_id);
+    start_all_pinned(shell, &starts);
+    return node != NULL;
+}
+
+/* What happened while nobody looked is not known: when it begins, everything is void that was known before. */
+static void observe_or_not(struct shell *shell, bool observe)
+{
+    struct actions actions = ACTIONS_EMPTY;
+    struct status status = status_ok();
+    uint64_t now_ns = enter(shell);
+
+    if (observe && !shell->observes)
+        status = fence_held(shell, now_ns, NULL, "", "credentials are looked at from now on", &actions);
+    shell->observes = observe && status_is_ok(&status);
+    leave(shell, &actions);
+    if (!status_is_ok(&status))
+        log_write(LOG_ERROR, "homes are not observed", LOG_FIELDS(log_text("cause", status.message)));
+    while (!observe && stop_observing_one(shell))
+        continue;
+}
+
 void shell_settings_changed(struct shell *shell, const struct shell_settings *settings)
 {
     struct actions actions = ACTIONS_EMPTY;
     uint64_t now_ns;
 
+    observe_or_not(shell, settings->observe);
     custody_grace_changed(shell->custody, settings->custody.term_grace_ms);
     news_settings_changed(shell->news, &settings->news);
     work_settings_changed(shell->work, &settings->work); /* before the engine: more leases need more handlers */
@@ -874,6 +942,27 @@ void shell_settings_changed(struct shell *shell, const struct shell_settings *se
     engine_settings_changed(shell->engine, &settings->engine);
     engine_time_passed(shell->engine, now_ns, &actions); /* who waits is looked at again */
     leave(shell, &actions);
+}
+
+struct status shell_reload(struct shell *shell, uint64_t due_ns)
+{
+    struct status status;
+    uint64_t reload_id;
+
+    lock_assert_none();
+    lock_acquire(&shell->lock);
+    reload_id = ++shell->reload_asked;
+    lock_release(&shell->lock);
+    custody_reload(shell->custody, reload_id);
+    lock_acquire(&shell->lock);
+    while (shell->reload_answered != reload_id && condition_wait(&shell->reloaded, &shell->lock, due_ns))
+        continue;
+    if (shell->reload_answered == reload_id)
+        status = shell->reload_status;
+    else
+        status = status_make(STATUS_DEADLINE_EXCEEDED, "the custodian has not answered in time");
+    lock_release(&shell->lock);
+    return status;
 }
 
 bool shell_is_alive(struct shell *shell)

@@ -78,9 +78,16 @@ void shell_call_left(struct shell *shell, struct engine_call *call, struct shell
                      void (*done)(struct shell_departure *departure));
 
 /* For what comes from now on; nothing running is ended for it, but idle workers whose time is over by the new settings.
- * Taken over are engine, work, custody's grace, and of news what news_settings_changed takes; the rest takes a restart.
- */
+ * Taken over are engine, work, custody's grace, whether to observe (everything known is void when that begins), and of
+ * news what news_settings_changed takes; the rest takes a restart. */
 void shell_settings_changed(struct shell *shell, const struct shell_settings *settings);
+
+/* Has the custodian read the configuration again, and waits for its answer.  OK: workers are started as it says now, and
+ * where that is another way than before everything known is void: every home is a generation on, workers end, calls in
+ * progress are answered by new ones.  FAILED_PRECONDITION: it is not good as a whole, nothing has changed.
+ * DEADLINE_EXCEEDED: no answer came in time; the custodian goes by what it finds when it gets to it.
+ * By one thread at a time. */
+MUST_USE struct status shell_reload(struct shell *shell, uint64_t due_ns);
 
 /* Whether the timer thread has gone round since the last time this was asked, which asks it to go round again.  A lock
  * that nobody gives back keeps it from answering at all: whoever waits for this has no doubt about either. */

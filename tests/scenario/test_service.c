@@ -87,6 +87,7 @@ static void open_stage(const char *settings, const char *const *flags)
     const char *arguments[16] = {"--config", config_path};
     size_t count = 2;
 
+    setenv("TZ", "UTC0", 1); /* which workers inherit, unless told otherwise */
     listen_as_the_manager();
     scratch_open(&stage.scratch);
     home_create(home, &stage.scratch, "home");
@@ -107,6 +108,12 @@ static void a_patient_one(void)
     static const char *const flags[] = {"--server-drain-ms", "60000", NULL};
 
     open_stage("", flags);
+}
+
+static void one_that_observes(void)
+{
+    server->observe_unset = true;
+    open_stage("", NULL);
 }
 
 static void without_root(void)
@@ -145,6 +152,28 @@ static const char *log_text_so_far(void)
 static void expect_log(const char *wanted)
 {
     ck_assert_msg(strstr(log_text_so_far(), wanted) != NULL, "the log does not say %s:\n%s", wanted, log_text_so_far());
+}
+
+/* Of a worker's environment; NULL: it is not set.  Lent until the next call. */
+static const char *find_variable(pid_t pid, const char *name)
+{
+    static char text[1 << 16];
+    char path[64];
+    ssize_t size;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    size = read(fd, text, sizeof text - 1);
+    ck_assert_int_gt(size, 0);
+    close(fd);
+    text[size] = '\0';
+    for (const char *at = text; at < text + size; at += strlen(at) + 1) {
+        if (strncmp(at, name, strlen(name)) == 0 && at[strlen(name)] == '=')
+            return at + strlen(name) + 1;
+    }
+    return NULL;
 }
 
 /* Reads the settings again, and is done. */
@@ -328,14 +357,71 @@ END_TEST
 
 START_TEST(what_takes_a_restart_is_named_with_both_values)
 {
-    reload("[server]\nrequest_bytes_max = 4096\n[worker]\nenv_pass = PATH\n[pool]\nqueue_max = 7\n");
+    reload("[server]\nrequest_bytes_max = 4096\nallow_uids = 7 8\n[pool]\nqueue_max = 7\n");
     expect_log("level=warn program=probed event=\"setting takes a restart\" setting=server.request_bytes_max "
-               "now=1048576 wanted=4096\n");
-    expect_log("setting=worker.env_pass now=\"PATH LANG LC_ALL TZ SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY NO_PROXY\" "
-               "wanted=PATH\n");
+               "now=1048576 wanted=4096 why=\"");
+    expect_log("setting=server.allow_uids now=\"\" wanted=\"7 8\" why=\"sockets ");
     expect_log("event=\"setting changed\" setting=pool.queue_max before=4096 now=7\n");
     reload("[server]\nrequest_bytes_max = 8192\n[pool]\nqueue_max = 7\n");
-    expect_log("setting=server.request_bytes_max now=1048576 wanted=8192\n"); /* it is what it was started with */
+    expect_log("setting=server.request_bytes_max now=1048576 wanted=8192 why="); /* it is what it was started with */
+}
+END_TEST
+
+START_TEST(workers_are_what_the_settings_say)
+{
+    pid_t before, after;
+    struct call *call = begin("openrouter", NULL);
+
+    before = worker_pid(probe_response(call));
+    call_end(call);
+    reload("[worker]\nenv_pass = PATH\n");
+    expect_log("event=\"setting changed\" setting=worker.env_pass before=\"PATH LANG LC_ALL TZ SSL_CERT_FILE "
+               "SSL_CERT_DIR HTTPS_PROXY NO_PROXY\" now=PATH\n");
+    daemon_wait_at_least(server, "probed_worker_ends_total", 1);
+    call = begin("openrouter", NULL); /* what the former worker answered is void as well */
+    after = worker_pid(probe_response(call));
+    call_end(call);
+    ck_assert_int_ne(before, after);
+    ck_assert_ptr_null(find_variable(after, "TZ"));
+    reload("[worker]\nenv_pass = PATH TZ\n");
+    call = begin("openrouter", NULL);
+    ck_assert_ptr_nonnull(find_variable(worker_pid(probe_response(call)), "TZ"));
+    call_end(call);
+}
+END_TEST
+
+START_TEST(a_call_in_the_air_is_answered_by_a_worker_of_the_new_settings)
+{
+    struct call *call = begin_leased("gate", NULL);
+
+    reload("[worker]\nenv_pass = PATH\n");
+    home_wait(home, "ask", 2); /* while the former one still hangs */
+    home_open_gate(home, 2);
+    ck_assert_ptr_null(find_variable(worker_pid(probe_response(call)), "TZ"));
+    call_end(call);
+}
+END_TEST
+
+START_TEST(settings_that_workers_do_not_have_leave_them_alone)
+{
+    expect_plan(begin("openrouter", NULL), "one");
+    daemon_wait(server, "idle", 1);
+    reload("[worker]\nreply_bytes_max = 2048\n[log]\nlevel = debug\n");
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+    ck_assert_uint_eq(daemon_number(server, "probed_worker_ends_total"), 0);
+}
+END_TEST
+
+START_TEST(observing_begins_and_ends_with_the_settings)
+{
+    expect_plan(begin("openrouter", NULL), "one");
+    ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 1);
+    reload("[events]\nobserve = no\n");
+    ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 0);
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+    reload("[events]\nobserve = yes\n");
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD); /* nobody looked meanwhile */
+    ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 1);
 }
 END_TEST
 
@@ -361,7 +447,8 @@ START_TEST(reloading_again_and_again_disturbs_no_call)
 {
     static const char *const settings[] = {
         "[pool]\nidle_ms = 10\n", "[pool]\nworkers_max = 64\n[events]\nheartbeat_ms = 50\n",
-        "[pool]\nworkers_max = 1\n[probe]\ncache_entries = 1\n", "[pool]\nterm_grace_ms = 0\n[log]\nlevel = trace\n"};
+        "[pool]\nworkers_max = 1\n[probe]\ncache_entries = 1\n", "[pool]\nterm_grace_ms = 0\n[log]\nlevel = trace\n",
+        "[worker]\nenv_pass = PATH\n"};
     size_t count = patience_count(200);
 
     for (size_t i = 0; i < count; i++) {
@@ -546,6 +633,9 @@ int main(void)
     tcase_add_test(tcase, more_workers_are_started_when_there_may_be_more);
     tcase_add_test(tcase, another_log_level_is_kept);
     tcase_add_test(tcase, what_takes_a_restart_is_named_with_both_values);
+    tcase_add_test(tcase, workers_are_what_the_settings_say);
+    tcase_add_test(tcase, a_call_in_the_air_is_answered_by_a_worker_of_the_new_settings);
+    tcase_add_test(tcase, settings_that_workers_do_not_have_leave_them_alone);
     tcase_add_test(tcase, a_bad_file_changes_nothing_and_says_why);
     tcase_add_test(tcase, reloading_again_and_again_disturbs_no_call);
     tcase_add_test(tcase, a_call_is_a_line_with_all_that_one_asks);
@@ -553,6 +643,8 @@ int main(void)
     tcase_add_test(tcase, a_refused_call_is_a_line_with_its_reason);
     tcase_add_test(tcase, a_worker_is_a_line_when_it_starts_and_one_when_it_ends);
     tcase_add_test(tcase, a_worker_that_ends_of_itself_is_a_warning);
+    tcase = service_case(suite, "observing", one_that_observes);
+    tcase_add_test(tcase, observing_begins_and_ends_with_the_settings);
     tcase = service_case(suite, "patient", a_patient_one);
     tcase_add_test(tcase, a_drain_is_told_and_refuses_with_advice);
     tcase = service_case(suite, "without root", without_root);

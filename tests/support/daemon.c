@@ -46,7 +46,7 @@ static void place_program(const struct scratch *scratch, const char *name, char 
 }
 
 /* Ours without PROBED_*, which would be settings, and then those of ours that a test's flags may override. */
-static void make_environment(const char *environment[ENVIRONMENT_COUNT_MAX], const char *worker_command)
+static void make_environment(const char *environment[ENVIRONMENT_COUNT_MAX], const char *worker_command, bool observe)
 {
     size_t count = 0;
 
@@ -58,7 +58,8 @@ static void make_environment(const char *environment[ENVIRONMENT_COUNT_MAX], con
     environment[count++] = "PROBED_WORKER_WRITABLE_HOME=yes"; /* where the scripted worker keeps its log */
     environment[count++] = "PROBED_SERVER_DRAIN_MS=100";      /* most tests end with calls that nobody waits for */
     environment[count++] = "PROBED_POOL_PREWARM=no";          /* a cold answer tells that a worker was replaced */
-    environment[count++] = "PROBED_EVENTS_OBSERVE=no";        /* the story of that is a story of its own */
+    if (!observe)
+        environment[count++] = "PROBED_EVENTS_OBSERVE=no"; /* the story of that is a story of its own */
     environment[count] = NULL;
 }
 
@@ -124,7 +125,7 @@ static void start(struct daemon *daemon, struct scratch *scratch, const char *pr
         ck_assert_uint_lt(count + 1, DAEMON_SETTING_COUNT_MAX);
         arguments[count++] = *settings;
     }
-    make_environment(environment, worker);
+    make_environment(environment, worker, daemon->observe_unset);
     daemon->child_count = process_children(parent, NULL, 0);
     daemon->pid = fork();
     ck_assert_int_ge(daemon->pid, 0);

@@ -18,6 +18,7 @@ enum { DAEMON_URL_SIZE = 128, DAEMON_SETTING_COUNT_MAX = 48 };
 
 struct daemon {
     struct scratch *scratch; /* lent */
+    bool observe_unset;      /* by a test, before it is started: events.observe is left to the file */
     pid_t pid;
     size_t child_count;        /* how many children the test had before it */
     char url[DAEMON_URL_SIZE]; /* where calls are answered */

@@ -958,8 +958,8 @@ static void note_change(void *context, const struct config_change *change)
 {
     char *out = context;
 
-    sprintf(out + strlen(out), "%s %s: %s -> %s\n", change->live ? "live" : "restart", change->setting, change->before,
-            change->after);
+    sprintf(out + strlen(out), "%s %s: %s -> %s\n", change->fixed == NULL ? "live" : "restart", change->setting,
+            change->before, change->after);
 }
 
 START_TEST(another_configuration_is_compared_setting_by_setting)
@@ -973,8 +973,8 @@ START_TEST(another_configuration_is_compared_setting_by_setting)
     ck_assert_uint_eq(config_compare(&config, &config, note_change, changes), 0);
     ck_assert_uint_eq(config_compare(&config, &fresh, note_change, changes), 6);
     ck_assert_str_eq(changes, "restart server.allow_uids: 7 -> 7 8\nrestart server.nng_cpu: auto -> any\n"
-                              "live pool.idle_ms: 300000 -> 20\nrestart worker.command: (not shown) -> (not shown)\n"
-                              "restart worker.writable_home: no -> yes\nlive log.level: info -> debug\n");
+                              "live pool.idle_ms: 300000 -> 20\nlive worker.command: (not shown) -> (not shown)\n"
+                              "live worker.writable_home: no -> yes\nlive log.level: info -> debug\n");
     config_fini(&config);
     config_fini(&fresh);
 }
@@ -988,7 +988,7 @@ START_TEST(the_built_in_workers_words_are_no_setting)
     load_well(&config, NULL);
     load_well(&fresh, "--worker-foreign-credentials", "yes", NULL);
     ck_assert_uint_eq(config_compare(&config, &fresh, note_change, changes), 1);
-    ck_assert_str_eq(changes, "restart worker.foreign_credentials: no -> yes\n");
+    ck_assert_str_eq(changes, "live worker.foreign_credentials: no -> yes\n");
     config_fini(&config);
     config_fini(&fresh);
 }
@@ -1000,13 +1000,15 @@ START_TEST(what_is_live_is_taken_over_and_nothing_else)
 
     load_well(&config, NULL);
     load_well(&fresh, "--pool-idle-ms", "20", "--pool-prewarm", "no", "--log-format", "json", "--server-allow-uids",
-              "7", "--worker-sandbox", "off", NULL);
+              "7", "--worker-sandbox", "off", "--worker-command", "/bin/true", NULL);
     config_take_live(&config, &fresh);
     ck_assert_uint_eq(config.pool.idle_ms, 20);
     ck_assert(!config.pool.prewarm);
     ck_assert_int_eq(config.log.format, LOG_FORMAT_JSON);
     ck_assert_uint_eq(config.server.allow_uids.count, 0);
-    ck_assert_str_eq(config.worker.sandbox, "auto");
+    ck_assert_str_eq(config.worker.sandbox, "off");
+    ck_assert_str_eq(config.worker.command.words[0], "/bin/true");
+    ck_assert(!config.worker.built_in);
     ck_assert_uint_eq(fresh.pool.idle_ms, 300000);
     config_fini(&config);
     config_fini(&fresh);

@@ -58,6 +58,11 @@ struct heard {
 static struct lock lock;
 static struct condition changed;
 static int settled_count; /* of observed homes */
+static struct {
+    uint64_t id;
+    struct status status;
+    bool outdated;
+} reloaded; /* the last answer to a reload */
 static struct heard heard[WORKER_COUNT_MAX];
 static struct custody *custody;
 
@@ -118,6 +123,17 @@ static void on_lost(void *context, uint64_t home_id)
 {
     (void)context;
     ck_abort_msg("home %" PRIu64 " is still there", home_id);
+}
+
+static void on_reloaded(void *context, uint64_t reload_id, const struct status *status, bool outdated)
+{
+    (void)context;
+    lock_acquire(&lock);
+    reloaded.id = reload_id;
+    reloaded.status = *status;
+    reloaded.outdated = outdated;
+    condition_broadcast(&changed);
+    lock_release(&lock);
 }
 
 /* Waits until the counter, one of `heard`, is no longer 0; what is known of the worker then. */
@@ -216,14 +232,25 @@ static void write_script(const char *script)
     write_file("worker.sh", script, 0644);
 }
 
+static struct status try_to_open_with(const char *program, const char *const *arguments, uint64_t grace_ms)
+{
+    const struct custody_settings settings = {.program = program, .arguments = arguments, .term_grace_ms = grace_ms};
+    const struct custody_events events = {.up = on_up,
+                                          .gone = on_gone,
+                                          .spoke = on_spoke,
+                                          .settled = on_settled,
+                                          .changed = on_changed,
+                                          .lost = on_lost,
+                                          .reloaded = on_reloaded};
+
+    return custody_create(&settings, &events, NULL, &custody);
+}
+
 static struct status try_to_open(const char *program, const char *command, const char *level, uint64_t grace_ms)
 {
     const char *const arguments[] = {"--worker-command", command, "--log-level", level, NULL};
-    const struct custody_settings settings = {.program = program, .arguments = arguments, .term_grace_ms = grace_ms};
-    const struct custody_events events = {
-        .up = on_up, .gone = on_gone, .spoke = on_spoke, .settled = on_settled, .changed = on_changed, .lost = on_lost};
 
-    return custody_create(&settings, &events, NULL, &custody);
+    return try_to_open_with(program, arguments, grace_ms);
 }
 
 static void open_custody(const char *command, uint64_t grace_ms)
@@ -393,6 +420,131 @@ static size_t count_descriptors(int32_t pid)
     closedir(folder);
     return count - 2; /* "." and ".." */
 }
+
+/* ---- the configuration is read again ---- */
+
+/* With two scripts to choose from, and settings in a file. */
+static void open_for_settings(const char *settings)
+{
+    char path[PATH_SIZE];
+    const char *const arguments[] = {"--config", path, "--log-level", "error", NULL};
+    struct status status;
+
+    snprintf(path, sizeof path, "%s/settings", home);
+    write_file("first.sh", "echo 1\nread line\n", 0644);
+    write_file("second.sh", "echo 2\nread line\n", 0644);
+    write_file("settings", settings, 0644);
+    status = try_to_open_with(custodian, arguments, PATIENCE_MS);
+    ck_assert_msg(status_is_ok(&status), "%s", status.message);
+}
+
+static void await_reload(uint64_t reload_id)
+{
+    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+    bool in_time = true;
+
+    lock_acquire(&lock);
+    while (reloaded.id != reload_id && in_time)
+        in_time = condition_wait(&changed, &lock, due_ns);
+    lock_release(&lock);
+    ck_assert(in_time);
+}
+
+static void reload(uint64_t reload_id, const char *settings)
+{
+    write_file("settings", settings, 0644);
+    custody_reload(custody, reload_id);
+    await_reload(reload_id);
+}
+
+static const char settings_of_first[] = "[worker]\ncommand = sh first.sh\n";
+static const char settings_of_second[] = "[worker]\ncommand = sh second.sh\n";
+
+START_TEST(workers_are_started_by_the_settings_that_were_read_last)
+{
+    open_for_settings(settings_of_first);
+    ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 1);
+    reload(1, settings_of_second);
+    ck_assert(status_is_ok(&reloaded.status) && reloaded.outdated);
+    ck_assert_int_eq(read_pid(launch_up(2).answer_fd), 2);
+    ck_assert_int_eq(heard[1].gone_count, 0); /* whose end it is, is decided elsewhere */
+    reload(2, settings_of_first);
+    ck_assert_int_eq(read_pid(launch_up(3).answer_fd), 1);
+}
+END_TEST
+
+START_TEST(a_start_ordered_behind_a_reload_is_by_the_new_settings)
+{
+    open_for_settings(settings_of_first);
+    write_file("settings", settings_of_second, 0644);
+    custody_reload(custody, 1);
+    ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 2);
+    await_reload(1);
+}
+END_TEST
+
+START_TEST(settings_that_are_no_workers_leave_workers_as_they_are)
+{
+    open_for_settings(settings_of_first);
+    reload(1, settings_of_first);
+    ck_assert(status_is_ok(&reloaded.status) && !reloaded.outdated);
+    reload(2, "[worker]\ncommand = sh first.sh\nreply_bytes_max = 5000\n[pool]\nterm_grace_ms = 7\n");
+    ck_assert(status_is_ok(&reloaded.status) && !reloaded.outdated);
+}
+END_TEST
+
+START_TEST(settings_that_are_wrong_change_nothing_and_are_told)
+{
+    open_for_settings(settings_of_first);
+    reload(1, "[worker]\ncommand = sh second.sh\nsandbox = maybe\n");
+    ck_assert_int_eq(reloaded.status.code, STATUS_FAILED_PRECONDITION);
+    ck_assert_ptr_nonnull(strstr(reloaded.status.message, "settings:3: worker.sandbox: "));
+    ck_assert(!reloaded.outdated);
+    ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 1);
+    reload(2, settings_of_second);
+    ck_assert(status_is_ok(&reloaded.status));
+    ck_assert_int_eq(read_pid(launch_up(2).answer_fd), 2);
+}
+END_TEST
+
+START_TEST(a_seal_that_is_another_is_seen_at_once)
+{
+    char seal[STATUS_MESSAGE_SIZE], name[CUSTODY_SEAL_NAME_SIZE];
+
+    open_for_settings(settings_of_first);
+    reload(1, "[worker]\ncommand = sh first.sh\nsandbox = off\n");
+    ck_assert(reloaded.outdated);
+    custody_look_seal(custody, seal);
+    ck_assert_str_eq(seal, "off");
+    launch_up(1);
+    custody_look_worker_seal(custody, 1, name);
+    ck_assert_str_eq(name, "off");
+}
+END_TEST
+
+START_TEST(of_two_reloads_the_last_is_answered)
+{
+    open_for_settings(settings_of_first);
+    write_file("settings", settings_of_second, 0644);
+    for (uint64_t id = 1; id <= 100; id++)
+        custody_reload(custody, id);
+    await_reload(100);
+    ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 2);
+}
+END_TEST
+
+START_TEST(a_reload_that_no_custodian_lived_to_answer_is_answered_by_the_next)
+{
+    open_for_settings(settings_of_first);
+    ck_assert_int_eq(kill(custody_custodian_pid(custody), SIGSTOP), 0);
+    write_file("settings", settings_of_second, 0644);
+    custody_reload(custody, 1);
+    ck_assert_int_eq(kill(custody_custodian_pid(custody), SIGKILL), 0);
+    await_reload(1);
+    ck_assert(status_is_ok(&reloaded.status));
+    ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 2);
+}
+END_TEST
 
 /* ---- what a worker is given ---- */
 
@@ -1691,6 +1843,13 @@ static void add_starts(Suite *suite)
 {
     TCase *given = add_case(suite, "given"), *failing = add_case(suite, "failing");
 
+    tcase_add_test(given, workers_are_started_by_the_settings_that_were_read_last);
+    tcase_add_test(given, a_start_ordered_behind_a_reload_is_by_the_new_settings);
+    tcase_add_test(given, settings_that_are_no_workers_leave_workers_as_they_are);
+    tcase_add_test(given, settings_that_are_wrong_change_nothing_and_are_told);
+    tcase_add_test(given, a_seal_that_is_another_is_seen_at_once);
+    tcase_add_test(given, of_two_reloads_the_last_is_answered);
+    tcase_add_test(given, a_reload_that_no_custodian_lived_to_answer_is_answered_by_the_next);
     tcase_add_test(given, a_worker_has_three_descriptors);
     tcase_add_test(given, a_worker_runs_in_its_home);
     tcase_add_test(given, a_worker_leads_a_session_without_a_terminal);

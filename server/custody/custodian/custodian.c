@@ -35,7 +35,8 @@ enum { EVENT_COUNT = 64 };
 
 struct custodian {
     int socket;
-    const struct spawn_plan *plan;     /* lent */
+    const struct plans_source *source; /* lent */
+    struct plans *plans;               /* owned */
     int epoll_fd, children_fd, etc_fd; /* etc_fd -1: nobody is sealed by files, or nobody tells */
     struct source of_socket, of_children, of_etc, of_observer;
     struct observer observer;
@@ -84,7 +85,7 @@ static int send_report_of(struct custodian *custodian, struct worker *worker)
 
     if (worker->up_unsent) {
         report.kind = REPORT_UP;
-        seal_name(custodian->plan->seal, report.text);
+        seal_name(&custodian->plans->worker_seal, report.text);
         error = protocol_send_report(custodian->socket, &report, PROTOCOL_NOW);
         if (error == EAGAIN)
             return error;
@@ -147,7 +148,7 @@ static void want_report(struct custodian *custodian, struct worker *worker)
 static void refuse(struct custodian *custodian, uint64_t worker_id, const char *step, int error)
 {
     struct status cause = status_make(STATUS_UNAVAILABLE, "cannot start the worker %s: %s: %s",
-                                      custodian->plan->command[0], step, strerror(error));
+                                      custodian->plans->worker.command[0], step, strerror(error));
     struct report report = {.kind = REPORT_GONE, .id = worker_id};
 
     memcpy(report.text, cause.message, sizeof report.text);
@@ -229,7 +230,7 @@ static void bury_worker(struct custodian *custodian, struct worker *worker, uint
     if (worker->word_fd >= 0)
         hear_child(custodian, worker, now_ns); /* it may have been exec'd and have ended in one turn */
     cgroups_kill(&custodian->cgroups, worker->id);
-    worker_reap(worker, custodian->plan->command[0]);
+    worker_reap(worker, custodian->plans->worker.command[0]);
     part_with(custodian, worker, now_ns);
 }
 
@@ -288,7 +289,7 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
         return;
     }
     cgroup_fd = cgroups_make(&custodian->cgroups, worker_id);
-    error = spawn_worker(custodian->plan, fds, cgroup_fd, &spawned, &step);
+    error = spawn_worker(&custodian->plans->worker, fds, cgroup_fd, &spawned, &step);
     if (cgroup_fd >= 0)
         close(cgroup_fd);
     if (error != 0) {
@@ -326,7 +327,7 @@ static void end_outdated(struct custodian *custodian, uint64_t now_ns)
 
             if (worker->ordered_ns > custodian->etc_ns)
                 continue;
-            end_worker(custodian, worker, custodian->plan->term_grace_ms, now_ns);
+            end_worker(custodian, worker, custodian->plans->worker.term_grace_ms, now_ns);
             count++;
         }
     }
@@ -407,6 +408,50 @@ static void begin_closing(struct custodian *custodian, uint64_t now_ns)
     }
 }
 
+static void watch_etc(struct custodian *custodian)
+{
+    if (custodian->plans->worker_seal.offer.landlock_abi == 0 || custodian->etc_fd >= 0)
+        return;
+    custodian->etc_fd = etc_watch();
+    if (custodian->etc_fd < 0 || !attend(custodian, custodian->etc_fd, &custodian->of_etc))
+        log_write(LOG_WARN, "nobody tells when a file of /etc is replaced",
+                  LOG_FIELDS(log_text("cause", strerror(errno))));
+}
+
+/* What is started from now on is as they say; what was started before, the daemon sees to. */
+static void take_plans(struct custodian *custodian, struct plans *plans, bool differ, uint64_t now_ns)
+{
+    struct plans *former = custodian->plans;
+
+    custodian->plans = plans;
+    observer_plan_changed(&custodian->observer, &plans->reader, differ, now_ns);
+    log_setup(custodian->source->program, (enum log_level)plans->config.log.level,
+              (enum log_format)plans->config.log.format);
+    watch_etc(custodian);
+    plans_destroy(former);
+}
+
+/* All or nothing.  It is at an operator's word and seldom, so all else may wait for it. */
+static void reload(struct custodian *custodian, uint64_t id, uint64_t now_ns)
+{
+    struct report report = {.kind = REPORT_RELOADED, .id = id};
+    struct plans *plans;
+    struct status status = plans_read(custodian->source, &plans);
+
+    if (status_is_ok(&status)) {
+        bool differ = plans_differ(custodian->plans, plans);
+
+        take_plans(custodian, plans, differ, now_ns);
+        report.outdated = differ;
+        seal_describe(&plans->worker_seal, report.text);
+    } else {
+        report.kind = REPORT_KEPT;
+        memcpy(report.text, status.message, sizeof report.text);
+    }
+    if (protocol_send_report(custodian->socket, &report, PROTOCOL_WAIT) != 0)
+        log_write(LOG_WARN, "nobody hears", LOG_NO_FIELDS);
+}
+
 /* Where there is no room for it, it stays unread. */
 static void observe(struct custodian *custodian, const struct order *order, const int fds[ORDER_DESCRIPTOR_COUNT],
                     uint64_t now_ns)
@@ -456,6 +501,9 @@ static bool obey(struct custodian *custodian, const struct order *order, const i
         return true;
     case ORDER_FORGET:
         observer_forget(&custodian->observer, order->id);
+        return true;
+    case ORDER_RELOAD:
+        reload(custodian, order->id, now_ns);
         return true;
     }
     return false;
@@ -572,20 +620,9 @@ static bool all_is_gone(struct custodian *custodian)
     return offspring_kill(0) == 0 && custodian->workers.count == 0;
 }
 
-static void watch_etc(struct custodian *custodian)
+static struct status prepare(struct custodian *custodian)
 {
-    custodian->of_etc = (struct source){SOURCE_ETC, NULL};
-    if (custodian->plan->seal->offer.landlock_abi == 0)
-        return;
-    custodian->etc_fd = etc_watch();
-    if (custodian->etc_fd < 0 || !attend(custodian, custodian->etc_fd, &custodian->of_etc))
-        log_write(LOG_WARN, "nobody tells when a file of /etc is replaced",
-                  LOG_FIELDS(log_text("cause", strerror(errno))));
-}
-
-static struct status prepare(struct custodian *custodian, const struct spawn_plan *reader_plan)
-{
-    struct status status = observer_open(&custodian->observer, reader_plan);
+    struct status status = observer_open(&custodian->observer, &custodian->plans->reader);
     sigset_t children;
 
     if (!status_is_ok(&status))
@@ -597,6 +634,7 @@ static struct status prepare(struct custodian *custodian, const struct spawn_pla
     custodian->children_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
     custodian->of_socket = (struct source){SOURCE_SOCKET, NULL};
     custodian->of_children = (struct source){SOURCE_CHILDREN, NULL};
+    custodian->of_etc = (struct source){SOURCE_ETC, NULL};
     custodian->of_observer = (struct source){SOURCE_OBSERVER, NULL};
     if (custodian->epoll_fd < 0 || custodian->children_fd < 0 ||
         !attend(custodian, custodian->socket, &custodian->of_socket) ||
@@ -608,31 +646,40 @@ static struct status prepare(struct custodian *custodian, const struct spawn_pla
     return status_ok();
 }
 
-struct status custodian_run(int socket, const struct spawn_plan *plan, const struct spawn_plan *reader_plan)
+static struct status run(struct custodian *custodian)
 {
-    struct custodian custodian = {.socket = socket,
-                                  .plan = plan,
-                                  .cgroups = CGROUPS_NONE,
-                                  .etc_fd = -1,
-                                  .etc_ns = NEVER_NS,
-                                  .closing_ns = NEVER_NS};
     struct report ready = {.kind = REPORT_READY};
-    struct status status = prepare(&custodian, reader_plan);
+    struct status status = prepare(custodian);
     int error;
 
     if (!status_is_ok(&status))
         return status;
-    seal_describe(plan->seal, ready.text);
-    error = protocol_send_report(socket, &ready, PROTOCOL_WAIT);
+    seal_describe(&custodian->plans->worker_seal, ready.text);
+    error = protocol_send_report(custodian->socket, &ready, PROTOCOL_WAIT);
     if (error != 0)
         return status_make(STATUS_UNAVAILABLE, "nobody hears: %s", strerror(error));
-    while (custodian.closing_ns == NEVER_NS || !all_is_gone(&custodian))
-        take_turn(&custodian);
-    if (custodian.etc_fd >= 0)
-        close(custodian.etc_fd);
-    cgroups_close(&custodian.cgroups);
-    close(custodian.children_fd);
-    close(custodian.epoll_fd);
-    heap_fini(&custodian.workers.kills);
+    while (custodian->closing_ns == NEVER_NS || !all_is_gone(custodian))
+        take_turn(custodian);
+    if (custodian->etc_fd >= 0)
+        close(custodian->etc_fd);
+    cgroups_close(&custodian->cgroups);
+    close(custodian->children_fd);
+    close(custodian->epoll_fd);
+    heap_fini(&custodian->workers.kills);
     return status_ok();
+}
+
+struct status custodian_run(int socket, const struct plans_source *source, struct plans *plans)
+{
+    struct custodian custodian = {.socket = socket,
+                                  .source = source,
+                                  .plans = plans,
+                                  .cgroups = CGROUPS_NONE,
+                                  .etc_fd = -1,
+                                  .etc_ns = NEVER_NS,
+                                  .closing_ns = NEVER_NS};
+    struct status status = run(&custodian);
+
+    plans_destroy(custodian.plans);
+    return status;
 }

@@ -1,9 +1,9 @@
 /* probed-custodian: reads the configuration by itself, then keeps workers for the daemon that started it.
  *
  * It has no parent-death signal and does not heed TERM or INT: the daemon decides, by closing the socket or by dying.
- * Neighbours: custodian.[ch] the loop, worker.[ch] one worker's life, spawn.[ch] what happens between fork and exec,
- * environment.[ch] a worker's variables, chatter.[ch] its standard error, observer.[ch] the homes whose credentials are
- * looked at. */
+ * Neighbours: plans.[ch] what the configuration makes of workers, custodian.[ch] the loop, worker.[ch] one worker's
+ * life, spawn.[ch] what happens between fork and exec, environment.[ch] a worker's variables, chatter.[ch] its standard
+ * error, observer.[ch] the homes whose credentials are looked at. */
 #include "server/base/log.h"
 #include "server/config.h"
 #include "server/custody/custodian/custodian.h"
@@ -22,11 +22,6 @@
 #include <unistd.h>
 
 static const char program[] = "probed-custodian";
-static const char reader_name[] = "probed-reader"; /* lies beside it */
-
-struct seals {
-    struct seal of_workers, of_readers;
-};
 
 enum { EXIT_USAGE = 2 };
 
@@ -90,54 +85,6 @@ static struct status settle(struct rlimit *file_limit_out)
     return status_ok();
 }
 
-/* A reader may read what a worker may, and nothing else. */
-static struct status prepare_seal(const struct config *config, bool of_readers, struct seal *seal_out)
-{
-    const char *level = config->worker.sandbox;
-    const struct seal_settings settings = {
-        .level = strcmp(level, "off") == 0      ? SEAL_OFF
-                 : strcmp(level, "strict") == 0 ? SEAL_STRICT
-                                                : SEAL_AUTO,
-        .writable_home = config->worker.writable_home && !of_readers,
-        .foreign_credentials = config->worker.foreign_credentials,
-        .read_paths = config->worker.read_paths.words,
-        .connect_ports = config->worker.connect_ports.words,
-        .no_network = of_readers,
-    };
-
-    return seal_prepare(&settings, seal_find_offer(), seal_out);
-}
-
-static struct status keep_workers(const struct config *config, const struct seals *seals, const char *folder)
-{
-    const char *search_path = getenv("PATH");
-    char directory[PATH_MAX], reader[PATH_MAX + sizeof reader_name];
-    char foreign[] = "--foreign-credentials", yes[] = "yes", no[] = "no";
-    char *const reader_command[] = {reader, foreign, config->worker.foreign_credentials ? yes : no, NULL};
-    struct spawn_plan plan = {
-        .command = config->worker.command.words,
-        .search_path = search_path == NULL ? "/usr/local/bin:/usr/bin:/bin" : search_path,
-        .start_directory = directory,
-        .environment = {.pass = config->worker.env_pass.words, .home_env = config->worker.home_env},
-        .foreign_credentials = config->worker.foreign_credentials,
-        .seal = &seals->of_workers,
-        .term_grace_ms = config->pool.term_grace_ms,
-    };
-    struct spawn_plan reader_plan;
-    struct status status = settle(&plan.file_limit);
-
-    if (!status_is_ok(&status))
-        return status;
-    if (getcwd(directory, sizeof directory) == NULL)
-        strcpy(directory, "/nowhere"); /* only a relative command needs it, and then says that it is not there */
-    snprintf(reader, sizeof reader, "%s/%s", folder, reader_name);
-    reader_plan = plan;
-    reader_plan.command = reader_command;
-    reader_plan.dotenv_withheld = true;
-    reader_plan.seal = &seals->of_readers;
-    return custodian_run(PROTOCOL_SOCKET_FD, &plan, &reader_plan);
-}
-
 /* The daemon is told why, since it is the one to say so. */
 static void refuse(const struct status *status)
 {
@@ -148,26 +95,45 @@ static void refuse(const struct status *status)
         log_write(LOG_ERROR, "nobody hears", LOG_FIELDS(log_text("cause", status->message)));
 }
 
-static int work(const struct config *config, const char *folder)
+/* Takes the config. */
+static struct status keep_workers(const struct plans_source *source, struct config *config)
 {
-    struct seals seals = {.of_workers = {.settings = {.level = SEAL_OFF}},
-                          .of_readers = {.settings = {.level = SEAL_OFF}}};
-    struct status status = prepare_seal(config, false, &seals.of_workers);
+    struct plans *plans;
+    struct status status;
 
-    if (status_is_ok(&status))
-        status = prepare_seal(config, true, &seals.of_readers);
     log_find_journal(LOG_JOURNAL_SOCKET);
     log_setup(program, (enum log_level)config->log.level, (enum log_format)config->log.format);
+    status = plans_make(source, config, &plans);
     if (!status_is_ok(&status)) {
         refuse(&status);
-        seal_fini(&seals.of_workers);
-        return EXIT_FAILURE;
+        return status;
     }
-    status = keep_workers(config, &seals, folder);
+    status = custodian_run(PROTOCOL_SOCKET_FD, source, plans);
     if (!status_is_ok(&status))
         log_write(LOG_ERROR, "the custodian cannot work", LOG_FIELDS(log_text("cause", status.message)));
-    seal_fini(&seals.of_workers);
-    seal_fini(&seals.of_readers);
+    return status;
+}
+
+static int work(int argc, char **argv, const char *folder, struct config *config)
+{
+    const char *search_path = getenv("PATH");
+    char directory[PATH_MAX];
+    struct plans_source source = {.program = program,
+                                  .argc = argc,
+                                  .argv = argv,
+                                  .folder = folder,
+                                  .search_path = search_path == NULL ? "/usr/local/bin:/usr/bin:/bin" : search_path,
+                                  .start_directory = directory};
+    struct status status = settle(&source.file_limit);
+
+    if (getcwd(directory, sizeof directory) == NULL)
+        strcpy(directory, "/nowhere"); /* only a relative command needs it, and then says that it is not there */
+    if (status_is_ok(&status)) {
+        status = keep_workers(&source, config);
+    } else {
+        refuse(&status);
+        config_fini(config);
+    }
     return status_is_ok(&status) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -177,7 +143,6 @@ int main(int argc, char **argv)
     struct config config;
     enum config_mode mode;
     struct status status;
-    int result;
 
     if (!fill_standard_descriptors() || !find_folder(folder)) {
         fprintf(stderr, "%s: %s\n", program, strerror(errno));
@@ -198,7 +163,5 @@ int main(int argc, char **argv)
         config_fini(&config);
         return EXIT_USAGE;
     }
-    result = work(&config, folder);
-    config_fini(&config);
-    return result;
+    return work(argc, argv, folder, &config);
 }

@@ -755,6 +755,14 @@ struct status observer_open(struct observer *observer, const struct spawn_plan *
     return status_ok();
 }
 
+void observer_plan_changed(struct observer *observer, const struct spawn_plan *plan_of_readers, bool differs,
+                           uint64_t now_ns)
+{
+    observer->plan = plan_of_readers;
+    for (struct observed *home = observer->by_id; differs && home != NULL; home = home->handle.next)
+        stir(observer, home, now_ns);
+}
+
 static void abandon(struct observer *observer, struct observed *home)
 {
     if (home->reader.pid != 0)

@@ -52,6 +52,9 @@ MUST_USE struct status observer_open(struct observer *observer, const struct spa
 /* Kills what still reads; it is the caller's to reap. */
 void observer_close(struct observer *observer);
 
+/* Readers are started by this plan from now on.  `differs`: they may find other things, so every home is read again. */
+void observer_plan_changed(struct observer *observer, const struct spawn_plan *plan, bool differs, uint64_t now_ns);
+
 /* ORDER_OBSERVE, with an id that is not in use.  Takes `home_fd` and `path` (malloc'd, for a person; or NULL).  ENOMEM:
  * nothing was taken. */
 MUST_USE int observer_take(struct observer *observer, const struct order *order, int home_fd, char *path,

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-/* The same for every worker, or every reader; lent for the custodian's life. */
+/* The same for every worker, or every reader, until the configuration is another (plans.h). */
 struct spawn_plan {
     char *const *command; /* argv, NULL at the end; argv[0] without a slash is looked up in `search_path` */
     const char *search_path;
