@@ -167,10 +167,10 @@ static void *ask(void *context)
     return NULL;
 }
 
-/* A thread each; whoever gets none is asked when its turn comes to be shown. */
+/* A thread each, where there are several; whoever gets none is asked when its turn comes to be shown. */
 static void ask_all(struct question *questions, size_t count)
 {
-    for (size_t i = 0; i + 1 < count; i++)
+    for (size_t i = 0; count > 1 && i < count; i++)
         questions[i].has_thread = pthread_create(&questions[i].thread, NULL, ask, &questions[i]) == 0;
 }
 

@@ -123,6 +123,17 @@ START_TEST(several_providers_are_asked_at_once_and_shown_in_order)
 }
 END_TEST
 
+/* The one is never answered, and the other ends the daemon: whoever waits for the one first waits in vain. */
+START_TEST(the_last_of_several_providers_does_not_wait_for_the_others)
+{
+    struct child_result result = run("--timeout", "10", "probe", "hang", "die");
+
+    ck_assert_int_eq(result.exit_status, EXIT_UNREACHABLE);
+    ck_assert_ptr_null(strstr(result.err, "DEADLINE_EXCEEDED"));
+    child_result_fini(&result);
+}
+END_TEST
+
 START_TEST(of_several_providers_the_worst_counts)
 {
     expect(run("probe", "one", "nothing"), EXIT_NOTHING, "one", "");
@@ -608,6 +619,7 @@ static void add_probe(Suite *suite)
     tcase_add_test(tests, probe_shows_an_account);
     tcase_add_test(tests, an_account_with_nothing_to_show_exits_1);
     tcase_add_test(tests, several_providers_are_asked_at_once_and_shown_in_order);
+    tcase_add_test(tests, the_last_of_several_providers_does_not_wait_for_the_others);
     tcase_add_test(tests, of_several_providers_the_worst_counts);
     tcase_add_test(tests, every_option_of_probe_reaches_the_daemon);
     tcase_add_test(tests, a_relative_home_is_seen_from_here);
