@@ -10,18 +10,22 @@
 
 /* ---- scalars ---- */
 
-/* U+0080 to U+009F (C1), U+2028 to U+202E and U+2066 to U+2069 in UTF-8, which JSON allows and terminals obey or
- * JavaScript chokes on; 0: none of them. */
+/* What view.c shows as a blank, in UTF-8: C1, U+2028 and U+2029, marks that turn the direction of writing.  JSON allows
+ * them, terminals obey them or JavaScript chokes on them.  0: none of them. */
 static unsigned unfit_character(const unsigned char *bytes)
 {
     unsigned c;
 
     if (bytes[0] == 0xc2 && bytes[1] >= 0x80 && bytes[1] < 0xa0)
         return bytes[1];
+    if (bytes[0] == 0xd8 && bytes[1] == 0x9c)
+        return 0x061c;
+    if (bytes[0] == 0xef && bytes[1] == 0xbb && bytes[2] == 0xbf)
+        return 0xfeff;
     if (bytes[0] != 0xe2 || (bytes[1] & 0xc0) != 0x80 || (bytes[2] & 0xc0) != 0x80)
         return 0;
     c = 0x2000u | (bytes[1] & 0x3fu) << 6 | (bytes[2] & 0x3fu);
-    return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
 }
 
 void json_print_string(FILE *out, const char *text)

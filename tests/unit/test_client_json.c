@@ -121,9 +121,9 @@ START_TEST(strings_are_escaped_for_json_and_for_terminals)
 {
     Every__Every message = EVERY__EVERY__INIT;
 
-    message.a_string = TEXT("\"\\/\n\r\t\x01\x1f\x7f\xc2\x9b \u00e9 \u2028\u202e\u2066 \U0001f600");
+    message.a_string = TEXT("\"\\/\n\r\t\x01\x1f\x7f\xc2\x9b \u00e9 \u2028\u202e\u2066 \u061c\u200e\ufeff \U0001f600");
     expect(&message.base, "{\"a_string\":\"\\\"\\\\/\\n\\u000d\\u0009\\u0001\\u001f\\u007f\\u009b \u00e9 "
-                          "\\u2028\\u202e\\u2066 \U0001f600\"}");
+                          "\\u2028\\u202e\\u2066 \\u061c\\u200e\\ufeff \U0001f600\"}");
 }
 END_TEST
 
