@@ -298,7 +298,7 @@ static enum command_exit watch_until_over(const struct watch_options *options, c
 
     if (status.code != PROBED_OK) {
         fprintf(stderr, "%s: %s (--events, PROBED_EVENTS)\n", program_invocation_short_name, status.message);
-        return COMMAND_USAGE;
+        return status.code == PROBED_INVALID_ARGUMENT ? COMMAND_USAGE : COMMAND_FAILED;
     }
     status = probed_subscriber_connect(subscriber, timeout_ms);
     if (status.code != PROBED_OK)
