@@ -86,22 +86,35 @@ enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 
 /* ---- for a person ---- */
 
-static void print_latency(FILE *out, const char *name, const struct histogram *histogram)
+enum { TIME_COLUMNS = 8 };
+
+/* To the right of its columns; "µ" is one of them, and two bytes. */
+static void print_time(FILE *out, uint64_t ns)
 {
     char text[REPORT_TIME_SIZE];
+    bool is_micro = strstr(report_time(ns, text), "µ") != NULL;
 
+    fprintf(out, "%*s", TIME_COLUMNS + (is_micro ? 1 : 0), text);
+}
+
+static void print_latency(FILE *out, const char *name, const struct histogram *histogram)
+{
     fprintf(out, "  %-10s %11" PRIu64, name, histogram->count);
-    for (size_t i = 0; i < PART_COUNT; i++)
-        fprintf(out, "  %8s", report_time(histogram_value_at(histogram, parts[i]), text));
-    fprintf(out, "  %8s\n", report_time(histogram->max, text));
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        fputs("  ", out);
+        print_time(out, histogram_value_at(histogram, parts[i]));
+    }
+    fputs("  ", out);
+    print_time(out, histogram->max);
+    fputc('\n', out);
 }
 
 static void print_latencies(FILE *out, const struct tally_sum *sum)
 {
     fprintf(out, "  %-10s %11s", "", "count");
     for (size_t i = 0; i < PART_COUNT; i++)
-        fprintf(out, "  %8s", part_names[i]);
-    fprintf(out, "  %8s\n", "max");
+        fprintf(out, "  %*s", TIME_COLUMNS, part_names[i]);
+    fprintf(out, "  %*s\n", TIME_COLUMNS, "max");
     print_latency(out, "probes", &sum->probes);
     for (size_t kind = 0; kind < TALLY_KIND_COUNT; kind++) {
         if (sum->kinds[kind].count > 0 && sum->kinds[kind].count != sum->probes.count)
@@ -138,15 +151,16 @@ static void print_checks(FILE *out, const struct load_result *result)
 
 static void print_limit(FILE *out, const struct limit_report *limit)
 {
-    char text[REPORT_TIME_SIZE], bound[REPORT_TIME_SIZE];
+    char bound[REPORT_TIME_SIZE];
 
     fprintf(out, "the highest rate with p99 within %s\n", report_time(limit->p99_ns_max, bound));
     for (size_t i = 0; i < limit->step_count; i++) {
         const struct limit_step *step = &limit->steps[i];
 
-        fprintf(out, "  %10.0f/s: answered %10.0f/s, p99 %8s, %" PRIu64 " failed, %" PRIu64 " not sent: %s\n",
-                step->rate, step->answered_rate, report_time(step->p99_ns, text), step->failed_count,
-                step->unsent_count, step->kept ? "kept" : "lost");
+        fprintf(out, "  %10.0f/s: answered %10.0f/s, p99 ", step->rate, step->answered_rate);
+        print_time(out, step->p99_ns);
+        fprintf(out, ", %" PRIu64 " failed, %" PRIu64 " not sent: %s\n", step->failed_count, step->unsent_count,
+                step->kept ? "kept" : "lost");
     }
     if (limit->rate > 0)
         fprintf(out, "  limit %.0f calls/s\n", limit->rate);
