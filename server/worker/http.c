@@ -184,6 +184,8 @@ static bool http_set_options(const struct http *http, struct http_exchange *exch
     HTTP_SET(CURLOPT_HEADERFUNCTION, http_take_header);
     HTTP_SET(CURLOPT_HEADERDATA, exchange);
     HTTP_SET(CURLOPT_PRIVATE, exchange);
+    if (base_url_is_plain(request->url))
+        HTTP_SET(CURLOPT_PROXY, ""); /* this machine: a proxy would be handed the key in the clear, and is elsewhere */
     if (request->posted != NULL)
         HTTP_SET(CURLOPT_POSTFIELDS, request->posted);
     if (http->connect_to != NULL)

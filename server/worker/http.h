@@ -1,9 +1,9 @@
 /* HTTPS to providers: a few requests at a time, bounded in time and size, over connections that are kept warm.
  *
  * The rules of PROVIDERS.md 8: TLS 1.2 with verification, no redirect, no cookie, no netrc, nothing but https (http to
- * a loopback base URL), at most HTTP_BODY_SIZE_MAX bytes after decoding.  One libcurl multi handle lives as long as
- * the worker, and in it connections, TLS sessions and looked-up names; HTTP/2 where it is offered, and requests to one
- * host share a connection then.
+ * a loopback base URL, and by no proxy), at most HTTP_BODY_SIZE_MAX bytes after decoding.  One libcurl multi handle
+ * lives as long as the worker, and in it connections, TLS sessions and looked-up names; HTTP/2 where it is offered, and
+ * requests to one host share a connection then.
  *
  * Requests end early when nobody is left to hear the answer: the reader of our answers has closed its end.
  *

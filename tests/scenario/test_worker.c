@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -487,6 +488,59 @@ START_TEST(the_homes_own_sign_in_goes_to_the_homes_own_gateway)
 }
 END_TEST
 
+/* A listener on this machine that speaks no TLS. */
+static int listen_in_the_clear(unsigned *port_out)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(fd, 4), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port_out = ntohs(address.sin_port);
+    return fd;
+}
+
+/* Answers one request there. */
+static void answer_in_the_clear(int listener, const char *body)
+{
+    char bytes[4096];
+    int fd = accept(listener, NULL, NULL), size;
+
+    ck_assert_int_gt(recv(fd, bytes, sizeof bytes, 0), 0);
+    size = snprintf(bytes, sizeof bytes, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    ck_assert_int_eq(send(fd, bytes, (size_t)size, MSG_NOSIGNAL), size);
+    close(fd);
+}
+
+/* What goes there in the clear stays on this machine, whatever proxy leads elsewhere. */
+START_TEST(a_gateway_on_this_machine_is_asked_by_no_proxy)
+{
+    unsigned gateway_port, proxy_port;
+    int gateway = listen_in_the_clear(&gateway_port), proxy = listen_in_the_clear(&proxy_port);
+    struct pollfd arrivals[] = {{gateway, POLLIN, 0}, {proxy, POLLIN, 0}};
+    char dotenv[256];
+    json_t *answer;
+
+    snprintf(dotenv, sizeof dotenv, "LITELLM_API_KEY=sk-litellm-key\nLITELLM_BASE_URL=http://127.0.0.1:%u\n",
+             gateway_port);
+    put(home, ".env", dotenv);
+    snprintf(dotenv, sizeof dotenv, "http_proxy=http://127.0.0.1:%u", proxy_port);
+    asker_start(&asker, home, (const char *const[]){NULL}, (const char *const[]){dotenv, NULL});
+    write_request("litellm", LONG_MS);
+    ck_assert_int_gt(poll(arrivals, 2, PATIENCE_MS), 0);
+    ck_assert_msg(arrivals[1].revents == 0, "the key went to a proxy");
+    answer_in_the_clear(gateway, "{\"info\":{\"spend\":1.5}}");
+    answer = read_answer();
+    expect(answer, "ok", "");
+    json_decref(answer);
+    finish();
+    close(gateway);
+    close(proxy);
+}
+END_TEST
+
 START_TEST(another_tools_sign_in_goes_to_no_gateway)
 {
     char directory[SCRATCH_PATH_SIZE + 32];
@@ -793,6 +847,7 @@ int main(void)
     tcase_add_test(sign_ins, a_sign_in_replaced_meanwhile_is_tried_once);
     tcase_add_test(sign_ins, a_replaced_sign_in_that_is_refused_too_is_the_end);
     tcase_add_test(sign_ins, the_homes_own_sign_in_goes_to_the_homes_own_gateway);
+    tcase_add_test(sign_ins, a_gateway_on_this_machine_is_asked_by_no_proxy);
     tcase_add_test(sign_ins, another_tools_sign_in_goes_to_no_gateway);
     tcase_add_test(dialogue, a_line_that_is_no_request_is_answered_with_null_and_the_next_is_fine);
     tcase_add_test(dialogue, another_name_of_a_vendor_is_answered_under_that_name);
