@@ -192,6 +192,8 @@ static bool http_set_options(const struct http *http, struct http_exchange *exch
         HTTP_SET(CURLOPT_CONNECT_TO, http->connect_to);
     if (http->ca_file != NULL)
         HTTP_SET(CURLOPT_CAINFO, http->ca_file);
+    if (http->settings.ca_file != NULL)
+        HTTP_SET(CURLOPT_CAPATH, (const char *)NULL); /* else the system's authorities were trusted beside it */
     if (http->ca_directory != NULL)
         HTTP_SET(CURLOPT_CAPATH, http->ca_directory);
     return set;
