@@ -49,7 +49,10 @@ bool probe_request_parse(struct probe_request *request, const char *line, size_t
     request->id = json_incref(json_object_get(json, "id"));
     request->deadline_ns = probe_request_deadline(json_object_get(json, "timeout_ms"), arrived_ns);
     json_decref(json);
-    return true;
+    if (!request->api_key.failed)
+        return true;
+    probe_request_fini(request); /* without it the home's own key would be asked about */
+    return false;
 }
 
 void probe_request_fini(struct probe_request *request)

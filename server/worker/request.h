@@ -34,7 +34,7 @@ struct probe_request {
 /* Whether it can be the name of a provider. */
 bool probe_request_is_provider(const char *name, size_t size);
 
-/* `arrived_ns`: when the line was there.  False: no request, and nothing to fini. */
+/* `arrived_ns`: when the line was there.  False: no request, or no memory for it; and nothing to fini. */
 MUST_USE bool probe_request_parse(struct probe_request *request, const char *line, size_t size, uint64_t arrived_ns);
 void probe_request_fini(struct probe_request *request);
 
