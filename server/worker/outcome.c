@@ -80,12 +80,22 @@ struct outcome outcome_failure(enum failure failure, int http_status)
     return outcome;
 }
 
-struct outcome outcome_unsupported(const char *reason)
+static struct outcome outcome_because(enum account_status status, const char *reason)
 {
-    struct outcome outcome = {.status = ACCOUNT_UNSUPPORTED};
+    struct outcome outcome = {.status = status};
 
     snprintf(outcome.reason, sizeof outcome.reason, "%s", reason);
     return outcome;
+}
+
+struct outcome outcome_unsupported(const char *reason)
+{
+    return outcome_because(ACCOUNT_UNSUPPORTED, reason);
+}
+
+struct outcome outcome_unavailable(const char *reason)
+{
+    return outcome_because(ACCOUNT_UNAVAILABLE, reason);
 }
 
 struct outcome outcome_body(enum body_error error, const char *code)

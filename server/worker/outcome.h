@@ -69,8 +69,9 @@ struct outcome outcome_body(enum body_error error, const char *code);
 /* A status besides 429 by which a provider says that it was asked too often. */
 struct outcome outcome_limited(int http_status, const char *retry_after, int64_t now_s);
 
-/* FAILURE_UNSUPPORTED in the provider's own words. */
+/* FAILURE_UNSUPPORTED in the provider's own words; not available, for a reason that is there already. */
 struct outcome outcome_unsupported(const char *reason);
+struct outcome outcome_unavailable(const char *reason);
 
 /* The sentence of a failure, for the row of a credential; static. */
 const char *outcome_reason(enum failure failure);

@@ -189,6 +189,7 @@ static bool round_renew(struct pool_round *round, const struct pool *pool)
 
     for (size_t i = 0; i < round->count; i++) {
         struct pool_question *question = &round->questions[i];
+        const char *reason;
         const json_t *entry;
 
         if (question->same != NULL || question->outcome.http_status != STATUS_UNAUTHORIZED)
@@ -198,8 +199,9 @@ static bool round_renew(struct pool_round *round, const struct pool *pool)
             continue;
         question_fini(question);
         *question = (struct pool_question){.row = question->row, .is_asked = true};
-        if (question_fill(round, question, entry) != NULL)
-            question->outcome = outcome_failure(FAILURE_BASE_URL, 0);
+        reason = question_fill(round, question, entry);
+        if (reason != NULL)
+            question->outcome = outcome_unavailable(reason);
         is_due = is_due || question->is_due;
     }
     return is_due;

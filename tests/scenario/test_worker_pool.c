@@ -226,6 +226,26 @@ START_TEST(tokens_replaced_meanwhile_are_tried_once)
 }
 END_TEST
 
+START_TEST(a_token_replaced_by_what_cannot_be_sent_says_so)
+{
+    json_t *answer;
+
+    put_pool(1, "old");
+    teach_entry("old", 0, 401, STANDIN_HELD);
+    start();
+    write_request("openai-codex", LONG_MS);
+    standin_wait_requests(standin, 1);
+    put(home, "auth.json",
+        "{\"credential_pool\":{\"openai-codex\":[{\"id\":\"id-0\",\"access_token\":\"two words\"}]}}");
+    standin_release(standin);
+    answer = read_answer();
+    expect_row_reason(answer, 0, "The credential holds characters that no key can have; it was not sent.");
+    json_decref(answer);
+    ck_assert_uint_eq(standin_request_count(standin), 1);
+    finish();
+}
+END_TEST
+
 START_TEST(a_refused_token_that_is_still_the_same_is_asked_about_once)
 {
     json_t *answer;
@@ -308,6 +328,7 @@ int main(void)
     tcase_add_test(pool, what_the_deadline_did_not_reach_says_so);
     tcase_add_loop_test(pool, a_provider_that_cannot_be_reached_is_told_at_once, 0, 3);
     tcase_add_test(pool, tokens_replaced_meanwhile_are_tried_once);
+    tcase_add_test(pool, a_token_replaced_by_what_cannot_be_sent_says_so);
     tcase_add_test(pool, a_refused_token_that_is_still_the_same_is_asked_about_once);
     tcase_add_test(pool, a_key_in_the_request_leaves_the_pool_alone);
     tcase_add_test(pool, a_worker_whose_answer_nobody_reads_gives_a_pool_up);
