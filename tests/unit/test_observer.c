@@ -415,6 +415,22 @@ START_TEST(a_reader_that_fails_behind_its_end_has_said_nothing)
 }
 END_TEST
 
+/* It is not waited for, nor listened to for as long as it goes on. */
+START_TEST(a_reader_that_writes_without_end_has_said_nothing)
+{
+    struct report report;
+
+    ck_assert_int_eq(unlink(in_scratch("home/says")), 0);
+    ck_assert_int_eq(symlink("/dev/zero", in_scratch("home/says")), 0);
+    take_home(ID, "home", 0);
+    while (!observer_next_report(&observer, &report)) {
+        take_turn(PATIENCE_MS);
+        ck_assert_uint_eq(observer.condemned.count, 0); /* it was not killed for its age */
+    }
+    ck_assert_int_eq((int)report.kind, REPORT_UNREAD);
+}
+END_TEST
+
 START_TEST(a_reader_that_cannot_be_started_is_no_more_than_that)
 {
     strcpy(shell, "/nosuch");
@@ -587,6 +603,7 @@ int main(void)
     tcase_add_test(tcase, a_home_that_is_moved_is_lost);
     tcase_add_loop_test(tcase, what_is_not_understood_is_nothing_and_is_tried_again, 0, 3);
     tcase_add_test(tcase, a_reader_that_fails_behind_its_end_has_said_nothing);
+    tcase_add_test(tcase, a_reader_that_writes_without_end_has_said_nothing);
     tcase_add_test(tcase, a_reader_that_cannot_be_started_is_no_more_than_that);
     tcase_add_test(tcase, failures_are_tried_again_ever_later);
     tcase_add_test(tcase, only_a_few_are_read_at_once);

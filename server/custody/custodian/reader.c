@@ -82,15 +82,17 @@ close_input:
     return error;
 }
 
-/* One byte more than findings have is enough to know that it is none. */
+/* One byte more than findings have is enough to know that it is none: whoever goes on writing is not read for ever. */
 bool reader_hear(struct reader *reader)
 {
+    struct text *output = &reader->output;
     char part[READ_SIZE];
-    ssize_t size;
+    ssize_t size = 1;
 
-    while ((size = read(reader->output_fd, part, sizeof part)) > 0) {
-        if (reader->output.size <= FINDINGS_SIZE_MAX)
-            text_add(&reader->output, part, (size_t)size);
+    while (size > 0 && output->size <= FINDINGS_SIZE_MAX && !output->failed) {
+        size = read(reader->output_fd, part, sizeof part);
+        if (size > 0)
+            text_add(output, part, (size_t)size);
     }
     return size < 0 && (errno == EAGAIN || errno == EINTR);
 }

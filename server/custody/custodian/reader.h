@@ -26,7 +26,8 @@ struct reader {
 MUST_USE int reader_start(struct reader *reader, const struct spawn_plan *plan, int home_fd,
                           const unsigned char key[PROTOCOL_KEY_SIZE], const char **step_out);
 
-/* Takes what it has written.  False: nothing more will come, and output_fd may be taken out of sight and closed. */
+/* Takes what it has written.  False: nothing more will come, or none that counts: output_fd may be taken out of sight
+ * and closed. */
 MUST_USE bool reader_hear(struct reader *reader);
 
 /* KILL, to all of its group. */
