@@ -252,6 +252,25 @@ START_TEST(what_is_not_sent_yet_is_the_latest)
 }
 END_TEST
 
+/* Else whoever was told of half a change that was undone would compare with what was before it. */
+START_TEST(what_was_told_of_a_change_that_is_undone_is_what_is_known)
+{
+    uint64_t due_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS, digest;
+    struct report report;
+
+    take_home(ID, "home", 0);
+    digest = expect_report(REPORT_READ).digest;
+    write_file("home/says", "watch .\nprovider anthropic " ONES "\nend\n");
+    expect_changed("anthropic"); /* and that openai has gone is not sent yet */
+    write_file("home/says", "watch .\nprovider anthropic " ONES "\nprovider openai " ONES "\nend\n");
+    while (!observer_next_report(&observer, &report) || report.kind != REPORT_READ) {
+        ck_assert_msg(clock_now_ns() < due_ns, "what is known now is not reported");
+        take_turn(PATIENCE_MS);
+    }
+    ck_assert_uint_ne(report.digest, digest);
+}
+END_TEST
+
 START_TEST(a_file_beside_it_costs_a_reading_and_is_nothing)
 {
     begin_observing();
@@ -591,6 +610,7 @@ int main(void)
     tcase_add_test(tcase, what_belongs_to_no_provider_concerns_all);
     tcase_add_test(tcase, each_provider_that_changed_is_reported);
     tcase_add_test(tcase, what_is_not_sent_yet_is_the_latest);
+    tcase_add_test(tcase, what_was_told_of_a_change_that_is_undone_is_what_is_known);
     tcase_add_test(tcase, a_file_beside_it_costs_a_reading_and_is_nothing);
     tcase_add_test(tcase, what_changes_while_it_is_read_is_read_again);
     tcase_add_test(tcase, a_digest_of_old_is_compared_with);

@@ -446,6 +446,7 @@ static void judge(struct observer *observer, struct observed *home, struct findi
         home->found_known = true;
     } else {
         findings_fini(found);
+        home->digest = findings_digest(&home->told); /* of a change that is undone a part may have been told */
     }
     home->interval_ns = home->found_known ? INTERVAL_NS_MIN : earlier(2 * home->interval_ns, INTERVAL_NS_MAX);
     want_report(observer, home);
