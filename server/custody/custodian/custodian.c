@@ -302,6 +302,7 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
     if (worker == NULL) {
         free(home);
         kill(spawned.pid, SIGKILL); /* ends before it is exec'd or soon after; reaped as one that nobody knows */
+        cgroups_remove(&custodian->cgroups, worker_id);
         close(spawned.pidfd);
         close(spawned.word_fd);
         close(spawned.error_fd);

@@ -14,6 +14,8 @@
 #define ENTRIES (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_MODIFY | IN_DELETE | IN_ATTRIB)
 #define ITSELF  (IN_DELETE_SELF | IN_MOVE_SELF)
 
+enum { READ_COUNT_MAX = 16 }; /* at one go, of dozens of events each: whoever makes them as fast has not all our time */
+
 struct spot {
     int number; /* the kernel's */
     UT_hash_handle handle;
@@ -126,9 +128,10 @@ void lookout_read(struct lookout *lookout, lookout_seen *seen, void *context)
         struct inotify_event event; /* its alignment */
         char bytes[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
     } room;
-    ssize_t size;
+    ssize_t size = 1;
 
-    while ((size = read(lookout->fd, &room, sizeof room)) > 0) {
+    for (int i = 0; i < READ_COUNT_MAX && size > 0; i++) {
+        size = read(lookout->fd, &room, sizeof room);
         for (const char *at = room.bytes; at < room.bytes + size;) {
             const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
 

@@ -41,7 +41,7 @@ enum lookout_event {
     LOOKOUT_OVERFLOWN /* some events were lost: told of every post */
 };
 
-/* Reads what has happened and tells the owners; `seen` neither takes nor leaves a post. */
+/* Reads what has happened, a bounded part of it, and tells the owners; `seen` neither takes nor leaves a post. */
 typedef void lookout_seen(void *context, struct post *post, enum lookout_event event);
 void lookout_read(struct lookout *lookout, lookout_seen *seen, void *context);
 

@@ -747,7 +747,9 @@ struct status observer_open(struct observer *observer, const struct spawn_plan *
     if (observer->fd < 0)
         return status_make(STATUS_UNAVAILABLE, "cannot observe homes: %s", strerror(errno));
     error = lookout_open(&observer->lookout);
-    if (error == 0 && attend(observer, observer->lookout.fd, &of_lookout))
+    if (error == 0 && !attend(observer, observer->lookout.fd, &of_lookout))
+        error = errno;
+    if (error == 0)
         return status_ok();
     /* No instance left (fs.inotify.max_user_instances): each home is polled. */
     log_write(LOG_WARN, "nobody tells of changes in homes: all are polled",
