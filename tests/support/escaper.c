@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -237,6 +238,31 @@ static int try_bind(char *const *arguments)
 
     if (fd >= 0) {
         error = said(bind(fd, (const struct sockaddr *)&address, sizeof address));
+        close(fd);
+    }
+    return error;
+}
+
+/* Without a bind before: the kernel chooses a port. */
+static int try_listen(char *const *arguments)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error = said(fd);
+
+    (void)arguments;
+    if (fd >= 0) {
+        error = said(listen(fd, 1));
+        close(fd);
+    }
+    return error;
+}
+
+/* To be told what happens in a directory: names, not contents. */
+static int try_watch(char *const *arguments)
+{
+    int fd = inotify_init1(IN_CLOEXEC), error = said(fd);
+
+    if (fd >= 0) {
+        error = said(inotify_add_watch(fd, arguments[0], IN_ALL_EVENTS));
         close(fd);
     }
     return error;
@@ -581,6 +607,8 @@ static const struct attempt {
     {"connect-mptcp", try_connect_mptcp},
     {"connect-fast", try_connect_fast},
     {"bind", try_bind},
+    {"listen", try_listen},
+    {"watch", try_watch},
     {"udp", try_udp},
     {"sequenced", try_sequenced},
     {"diagnostics", try_diagnostics},

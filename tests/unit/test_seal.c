@@ -290,6 +290,8 @@ static const struct escape {
     {"connect-mptcp %p", BY_SECCOMP, NULL},
     {"connect-fast %p", BY_SECCOMP, "done"},
     {"bind 0", BY_PORTS, "done"},
+    {"listen", BY_SECCOMP, "done"},
+    {"watch %o", BY_SECCOMP, "done"},
     {"sequenced", BY_SECCOMP, NULL},
     {"diagnostics", BY_SECCOMP, NULL},
     {"vsock", BY_SECCOMP, NULL},

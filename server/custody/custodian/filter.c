@@ -2,7 +2,6 @@
 #include "server/custody/custodian/filter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -43,6 +42,8 @@ static const int refused[] = {
     SCMP_SYS(open_tree), CALL_OPEN_TREE_ATTR, SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),
     SCMP_SYS(mount_setattr), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(quotactl), SCMP_SYS(name_to_handle_at),
     SCMP_SYS(open_by_handle_at),
+    /* serving others, and being told of other homes' files */
+    SCMP_SYS(listen), SCMP_SYS(inotify_add_watch), SCMP_SYS(fanotify_init), SCMP_SYS(fanotify_mark),
     /* calls made by the kernel on one's behalf */
     SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
     /* namespaces, see also clone */
