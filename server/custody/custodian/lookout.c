@@ -128,10 +128,9 @@ void lookout_read(struct lookout *lookout, lookout_seen *seen, void *context)
         struct inotify_event event; /* its alignment */
         char bytes[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
     } room;
-    ssize_t size = 1;
+    ssize_t size;
 
-    for (int i = 0; i < READ_COUNT_MAX && size > 0; i++) {
-        size = read(lookout->fd, &room, sizeof room);
+    for (int i = 0; i < READ_COUNT_MAX && (size = read(lookout->fd, &room, sizeof room)) > 0; i++) {
         for (const char *at = room.bytes; at < room.bytes + size;) {
             const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
 
