@@ -1,8 +1,10 @@
 /* The channel: one connection, lanes on it, and calls that wait or are told. */
 #include "client/channel.h"
 
+#include "client/chance.h"
 #include "client/link.h"
 #include "client/retry.h"
+#include "client/wait.h"
 #include "proto/limits.h"
 
 #include <nng/protocol/reqrep0/req.h>
@@ -10,8 +12,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 enum {
     TIMEOUT_MS_DEFAULT = 35000, /* as the daemon's probe.timeout_ms */
@@ -336,7 +336,6 @@ static bool pause_for_retry(struct probed_channel *channel, const struct probed_
                             uint64_t deadline_ms)
 {
     uint64_t pause_ms = 0, until_ms;
-    struct timespec until;
     bool again = false;
     int error = 0;
 
@@ -346,9 +345,8 @@ static bool pause_for_retry(struct probed_channel *channel, const struct probed_
     else if (attempt < channel->retries_max)
         again = retry_budget_spend(&channel->budget, status, attempt, outcome_left_ms(deadline_ms), &pause_ms);
     until_ms = outcome_now_ms() + pause_ms;
-    until = (struct timespec){.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
     while (again && !atomic_load(&channel->closing) && error == 0)
-        error = pthread_cond_timedwait(&channel->closing_told, &channel->lock, &until);
+        error = wait_until_ms(&channel->closing_told, &channel->lock, until_ms);
     again = again && !atomic_load(&channel->closing);
     pthread_mutex_unlock(&channel->lock);
     return again;
@@ -493,23 +491,15 @@ static const struct link_kind request_link = {.open = nng_req0_open, .far_protoc
 
 static void fill_channel(struct probed_channel *channel, const struct probed_channel_options *options)
 {
-    pthread_condattr_t monotonic;
-    uint64_t random;
-
     channel->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
     channel->calls_max = options->calls_max != 0 ? options->calls_max : CALLS_MAX_DEFAULT;
     channel->request_size_max = options->request_size_max != 0 ? options->request_size_max : LIMIT_REQUEST_SIZE_DEFAULT;
     channel->retries_max = options->retries_max;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
-        random = outcome_now_ns();
-    retry_budget_init(&channel->budget, random);
+    retry_budget_init(&channel->budget, chance_seed());
     pthread_rwlock_init(&channel->posting, NULL);
     pthread_mutex_init(&channel->lock, NULL);
     pthread_cond_init(&channel->quiet, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&channel->closing_told, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&channel->closing_told);
 }
 
 static void free_channel(struct probed_channel *channel)

@@ -2,13 +2,12 @@
 #include "client/link.h"
 
 #include "client/tls_look.h"
+#include "client/wait.h"
 #include "proto/nng_shim.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -140,7 +139,6 @@ struct probed_status link_open(struct link *link, const struct link_kind *kind, 
                                const struct probed_tls *tls)
 {
     struct probed_status status = check_process();
-    pthread_condattr_t monotonic;
     int error;
 
     if (!outcome_is_ok(&status))
@@ -157,10 +155,7 @@ struct probed_status link_open(struct link *link, const struct link_kind *kind, 
         return out_of("open a socket", error);
     }
     pthread_mutex_init(&link->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&link->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&link->changed);
     error = set_up(link);
     if (error == 0)
         return outcome_ok();
@@ -211,21 +206,15 @@ bool link_is_up(struct link *link)
     return up;
 }
 
-static struct timespec time_of(uint64_t ms)
-{
-    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-}
-
 /* Until the connection is up, the link closes or the time has come; whether it is one of the former two. */
 static bool wait_until(struct link *link, uint64_t until_ms, bool *closing_out)
 {
-    struct timespec until = time_of(until_ms);
     bool done;
     int error = 0;
 
     pthread_mutex_lock(&link->lock);
     while (!link->up && !link->closing && error == 0)
-        error = pthread_cond_timedwait(&link->changed, &link->lock, &until);
+        error = wait_until_ms(&link->changed, &link->lock, until_ms);
     done = link->up || link->closing;
     *closing_out = link->closing;
     pthread_mutex_unlock(&link->lock);
@@ -287,13 +276,12 @@ struct probed_status link_wait(struct link *link, uint64_t deadline_ms, bool may
 /* Whether it is, by then. */
 static bool wait_until_settled(struct link *link, uint64_t until_ms)
 {
-    struct timespec until = time_of(until_ms);
     bool settled;
     int error = 0;
 
     pthread_mutex_lock(&link->lock);
     while (!link->settled && error == 0)
-        error = pthread_cond_timedwait(&link->changed, &link->lock, &until);
+        error = wait_until_ms(&link->changed, &link->lock, until_ms);
     settled = link->settled;
     pthread_mutex_unlock(&link->lock);
     return settled;

@@ -2,12 +2,13 @@
  * holds whenever it is done.  (glibc's getaddrinfo_a has threads that no sanitizer knows of.) */
 #include "client/lookup.h"
 
+#include "client/wait.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Shared by two: who waits, and who asks. */
 struct lookup {
@@ -67,7 +68,6 @@ static void *run_lookup(void *context)
 static struct lookup *create(const char *host, const char *port)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
-    pthread_condattr_t monotonic;
 
     if (lookup == NULL)
         return NULL;
@@ -75,10 +75,7 @@ static struct lookup *create(const char *host, const char *port)
     lookup->port = strdup(port);
     lookup->holder_count = 1;
     pthread_mutex_init(&lookup->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&lookup->answered, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&lookup->answered);
     if (lookup->host != NULL && lookup->port != NULL)
         return lookup;
     pthread_mutex_lock(&lookup->lock);
@@ -116,13 +113,12 @@ static struct probed_status refuse(const char *host, int error, int system_error
 static struct probed_status wait_for_answer(struct lookup *lookup, uint64_t deadline_ms,
                                             struct addrinfo **addresses_out)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
     struct probed_status status = outcome_ok();
     int error = 0;
 
     pthread_mutex_lock(&lookup->lock);
     while (!lookup->done && error == 0)
-        error = pthread_cond_timedwait(&lookup->answered, &lookup->lock, &until);
+        error = wait_until_ms(&lookup->answered, &lookup->lock, deadline_ms);
     if (!lookup->done) {
         status = outcome_unreachable("cannot reach probed at %.100s: nobody says what address that is", lookup->host);
     } else if (lookup->error != 0) {

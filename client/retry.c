@@ -1,6 +1,8 @@
 /* Pauses and what they cost. */
 #include "client/retry.h"
 
+#include "client/chance.h"
+
 void retry_budget_init(struct retry_budget *budget, uint64_t random)
 {
     *budget = (struct retry_budget){.left = RETRY_BUDGET_MAX, .random = random != 0 ? random : 1};
@@ -10,15 +12,6 @@ void retry_budget_earn(struct retry_budget *budget)
 {
     if (budget->left < RETRY_BUDGET_MAX)
         budget->left++;
-}
-
-/* xorshift64*: for spreading, not for secrets. */
-static uint64_t draw(struct retry_budget *budget, uint64_t below)
-{
-    budget->random ^= budget->random >> 12;
-    budget->random ^= budget->random << 25;
-    budget->random ^= budget->random >> 27;
-    return (budget->random * 0x2545F4914F6CDD1DU >> 32) % below;
 }
 
 bool retry_budget_spend(struct retry_budget *budget, const struct probed_status *status, uint32_t attempt,
@@ -32,7 +25,7 @@ bool retry_budget_spend(struct retry_budget *budget, const struct probed_status 
         pause_ms *= 2;
     if (pause_ms > RETRY_PAUSE_MS_MAX)
         pause_ms = RETRY_PAUSE_MS_MAX;
-    pause_ms = status->retry_after_ms + pause_ms / 2 + draw(budget, pause_ms / 2 + 1);
+    pause_ms = status->retry_after_ms + pause_ms / 2 + chance_draw(&budget->random, pause_ms / 2 + 1);
     if (pause_ms >= left_ms)
         return false; /* the caller rather hears the cause than waits for nothing */
     budget->left -= RETRY_COST;

@@ -1,6 +1,8 @@
 /* Proofs and pauses. */
 #include "client/standing.h"
 
+#include "client/chance.h"
+
 void standing_init(struct standing *standing, uint64_t random)
 {
     *standing = (struct standing){.random = random != 0 ? random : 1};
@@ -50,20 +52,11 @@ bool standing_is_silent(const struct standing *standing, uint64_t now_ms)
 
 /* ---- questions ---- */
 
-/* xorshift64*: for spreading, not for secrets. */
-static uint64_t draw(struct standing *standing, uint64_t below)
-{
-    standing->random ^= standing->random >> 12;
-    standing->random ^= standing->random << 25;
-    standing->random ^= standing->random >> 27;
-    return (standing->random * 0x2545F4914F6CDD1DU >> 32) % below;
-}
-
 static uint64_t first_pause_ms(struct standing *standing)
 {
     uint64_t half_ms = standing->interval_ms / 2;
 
-    return draw(standing, (half_ms < STANDING_ASK_MS_MAX ? half_ms : STANDING_ASK_MS_MAX) + 1);
+    return chance_draw(&standing->random, (half_ms < STANDING_ASK_MS_MAX ? half_ms : STANDING_ASK_MS_MAX) + 1);
 }
 
 uint64_t standing_ask_ms(struct standing *standing, uint64_t now_ms)
@@ -97,7 +90,7 @@ void standing_refused(struct standing *standing, uint64_t now_ms, uint32_t retry
         pause_ms = STANDING_RETRY_MS_MAX;
     standing->asking = false;
     standing->failure_count++;
-    standing->ask_due_ms = now_ms + retry_after_ms + pause_ms / 2 + draw(standing, pause_ms / 2 + 1);
+    standing->ask_due_ms = now_ms + retry_after_ms + pause_ms / 2 + chance_draw(&standing->random, pause_ms / 2 + 1);
 }
 
 void standing_ask_no_more(struct standing *standing)

@@ -8,10 +8,13 @@
  * The lock guards what others may look at while a step goes on.  Only the thread that takes the step changes it, so the
  * lock is let go of while somebody is told or asked: it is a leaf. */
 #include "client/subscriber.h"
+
+#include "client/chance.h"
 #include "client/chronicle.h"
 #include "client/inquiry.h"
 #include "client/link.h"
 #include "client/standing.h"
+#include "client/wait.h"
 #include "proto/arena.h"
 #include "proto/limits.h"
 #include "proto/topic.h"
@@ -28,7 +31,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -476,24 +478,17 @@ static const struct link_kind event_link = {.open = nng_sub0_open, .far_protocol
 static struct probed_subscriber *make_subscriber(const struct probed_subscriber_options *options)
 {
     struct probed_subscriber *subscriber = calloc(1, sizeof *subscriber);
-    pthread_condattr_t monotonic;
-    uint64_t random;
 
     if (subscriber == NULL)
         return NULL;
     subscriber->options = *options;
     subscriber->options.tls = NULL; /* lent during the open */
     subscriber->step_fd = subscriber->timer_fd = subscriber->wake_fd = -1;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
-        random = outcome_now_ns();
-    standing_init(&subscriber->standing, random);
+    standing_init(&subscriber->standing, chance_seed());
     snprintf(subscriber->reason, sizeof subscriber->reason, "probed is asked where the homes stand");
     chronicle_init(&subscriber->chronicle, options->all_homes, tell_gap, subscriber);
     pthread_mutex_init(&subscriber->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&subscriber->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&subscriber->changed);
     return subscriber;
 }
 
@@ -572,14 +567,12 @@ static bool step_until_current(struct probed_subscriber *subscriber, uint64_t de
 
 static bool wait_until_current(struct probed_subscriber *subscriber, uint64_t deadline_ms)
 {
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ms / 1000),
-                                .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
     bool current;
     int error = 0;
 
     pthread_mutex_lock(&subscriber->lock);
     while (!subscriber->told_current && !subscriber->closing && error == 0)
-        error = pthread_cond_timedwait(&subscriber->changed, &subscriber->lock, &deadline);
+        error = wait_until_ms(&subscriber->changed, &subscriber->lock, deadline_ms);
     current = subscriber->told_current;
     pthread_mutex_unlock(&subscriber->lock);
     return current;

@@ -2,6 +2,7 @@
 #include "client/probeload/ledger_inside.h"
 
 #include "client/probeload/clock.h"
+#include "client/wait.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -61,18 +62,13 @@ static void make_digests(struct ledger *ledger)
 
 static void make_locks(struct ledger *ledger)
 {
-    pthread_condattr_t monotonic;
-
     for (size_t i = 0; i < STRIPE_COUNT; i++)
         pthread_mutex_init(&ledger->stripes[i], NULL);
     pthread_mutex_init(&ledger->epoch_lock, NULL);
     pthread_mutex_init(&ledger->pending_lock, NULL);
     pthread_mutex_init(&ledger->news_lock, NULL);
     pthread_mutex_init(&ledger->evidence_lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&ledger->news, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&ledger->news);
 }
 
 struct ledger *ledger_create(const struct load_plan *plan)

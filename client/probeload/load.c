@@ -2,8 +2,8 @@
 #include "client/probeload/load_inside.h"
 
 #include "client/probeload/clock.h"
+#include "client/wait.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,14 +324,9 @@ static void make_slots(struct load *load)
 
 static void make_locks(struct load *load)
 {
-    pthread_condattr_t monotonic;
-
     pthread_mutex_init(&load->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&load->idle, &monotonic);
-    pthread_cond_init(&load->freed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&load->idle);
+    wait_init(&load->freed);
 }
 
 static void take_down(struct load *load)
