@@ -85,7 +85,7 @@ static void list_names(const mbedtls_x509_crt *certificate, char out[NAMES_SIZE]
         size += (size_t)snprintf(out + size, NAMES_SIZE - size, "%s%.*s", size > 0 ? ", " : "",
                                  (int)(name->buf.len < 64 ? name->buf.len : 64), (const char *)name->buf.p);
         if (size >= NAMES_SIZE - 1)
-            return;
+            break;
     }
     if (size == 0 && mbedtls_x509_dn_gets(out, NAMES_SIZE, &certificate->subject) < 0)
         snprintf(out, NAMES_SIZE, "nobody");

@@ -1,12 +1,13 @@
 /* What probed and its custodian say to each other, and how a message is sent and received.
  *
  * One SOCK_SEQPACKET pair, small fixed messages, each with the version first: orders go down, reports come up.
- * Descriptors travel with ORDER_START as SCM_RIGHTS.  No message carries a command, a path or a variable: what is
- * started, the custodian knows from its own reading of the configuration.
+ * Descriptors travel with ORDER_START and ORDER_OBSERVE as SCM_RIGHTS.  No message carries a command, a path or a
+ * variable: what is started, the custodian knows from its own reading of the configuration.
  *
- * The first report is REPORT_READY, or REPORT_REFUSED and nothing more.  Each ORDER_START is answered by REPORT_UP and, later, REPORT_GONE, or by
- * REPORT_GONE alone.  ORDER_RELOAD is answered by REPORT_RELOADED or REPORT_KEPT.  An order for a worker that is gone is ignored: its report is on the way.  Whoever hears what is
- * not here takes the other for broken and lets the socket go, which ends everything (README.md).
+ * The first report is REPORT_READY, or REPORT_REFUSED and nothing more.  Each ORDER_START is answered by REPORT_UP and,
+ * later, REPORT_GONE, or by REPORT_GONE alone; ORDER_RELOAD by REPORT_RELOADED or REPORT_KEPT.  An order for a worker
+ * that is gone is ignored: its report is on the way.  Whoever hears what is not here takes the other for broken and lets
+ * the socket go, which ends everything (README.md).
  *
  * Threads: one at a time an end.  Nothing here blocks, unless PROTOCOL_WAIT is asked for. */
 #ifndef SERVER_CUSTODY_PROTOCOL_H

@@ -1,4 +1,4 @@
-/* The files a worker may read, and how: whole, small, regular, never through a symlink, never written.
+/* The files a worker may read, and how: whole, small, regular, never a symlink themselves, never written.
  *
  * Two trees: the home, and the home directory of its owner, where other tools keep their sign-ins; the second only
  * when the worker was told that it may.  Nothing is created, locked or touched in either (PROVIDERS.md 4, 8.8).

@@ -248,8 +248,8 @@ struct probed_subscriber_options {
     const char *url;          /* NULL: $PROBED_EVENTS, else where this user's daemon publishes by default */
     const char *const *homes; /* what to hear of; a path that is not canonical is made so, as it is at the open */
     size_t home_count;
-    bool
-        all_homes; /* what there is, `homes` apart: of this user's at events.UID.sock, of everybody for administrators */
+    /* Every home there is, instead of `homes`: this user's at events.UID.sock, everybody's for administrators. */
+    bool all_homes;
     void (*on_event)(void *context, const Probed__V1__CredentialEvent *event);   /* may be NULL, as the others */
     void (*on_gap)(void *context, const char *home, const char *reason);         /* NULL: any home */
     void (*on_heartbeat)(void *context, const Probed__V1__Heartbeat *heartbeat); /* every new one, after its gaps */
