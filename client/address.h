@@ -7,7 +7,6 @@
 #include "client/outcome.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 

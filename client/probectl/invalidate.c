@@ -2,7 +2,6 @@
 #include "client/probectl/command.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 struct invalidate_options {
     struct command_options *common;

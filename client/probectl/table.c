@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 void table_init(struct table *table, const char *const *heads, size_t column_count)
 {

@@ -3,7 +3,6 @@
 
 #include "client/probeload/clock.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -20,7 +20,6 @@
 #include "proto/status.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct custody;

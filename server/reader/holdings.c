@@ -6,7 +6,6 @@
 #include "server/worker/document.h"
 #include "server/worker/provider.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

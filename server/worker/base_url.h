@@ -10,7 +10,6 @@
 #include "proto/compiler.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 enum { BASE_URL_SIZE_MAX = 2048, BASE_URL_HOST_SIZE_MAX = 253 };
 

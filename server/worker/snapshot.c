@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Short of what a double holds: 73.7 and not 73.700000000000003. */
 enum { REAL_PRECISION = 15 };

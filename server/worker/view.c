@@ -2,7 +2,6 @@
 
 #include "server/worker/provider.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { MINUTE_S = 60, HOUR_S = 3600, DAY_S = 86400, NAME_WIDTH = 16 };

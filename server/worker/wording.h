@@ -12,7 +12,6 @@
 #include "server/worker/number.h"
 
 #include <jansson.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum {

@@ -10,7 +10,6 @@
 
 #include "proto/compiler.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* What a rule may allow beneath a path; what the ABI at hand does not know is left out of it. */

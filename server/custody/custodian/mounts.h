@@ -11,7 +11,6 @@
 #include "proto/compiler.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 enum { MOUNTS_KIND_SIZE = 32 };
 

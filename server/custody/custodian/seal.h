@@ -18,7 +18,6 @@
 #include "server/custody/protocol.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 enum seal_level {
     SEAL_OFF,

@@ -11,7 +11,6 @@
 #include "server/custody/custodian/chatter.h"
 #include "server/custody/custodian/spawn.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -5,7 +5,6 @@
 #include "server/worker/provider.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { SESSION_S = 18000, DAY_S = 86400, RESET_AFTER_S_MAX = 366 * DAY_S };
