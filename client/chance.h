@@ -1,4 +1,5 @@
-/* Pauses are drawn at random, so that those who fail together do not come back together: for spreading, not for secrets.
+/* Pauses are drawn at random, so that those who fail together do not come back together: for spreading, not for
+ * secrets.
  *
  * Threads: one at a time a state. */
 #ifndef CLIENT_CHANCE_H

@@ -1,4 +1,5 @@
-/* Conditions that are waited for until a moment of CLOCK_MONOTONIC (outcome_now_ms), whatever becomes of the wall clock.
+/* Conditions that are waited for until a moment of CLOCK_MONOTONIC (outcome_now_ms), whatever becomes of the wall
+ * clock.
  *
  * Threads: any.  Test the condition again in a loop around the wait. */
 #ifndef CLIENT_WAIT_H
