@@ -10,6 +10,7 @@
 #include "server/base/invariant.h"
 #include "server/base/log.h"
 #include "server/base/secret.h"
+#include "server/custody/descriptor.h"
 #include "server/custody/link.h"
 #include "server/custody/offspring.h"
 #include "server/custody/protocol.h"
@@ -19,7 +20,6 @@
 #include "server/threads/thread.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -1137,20 +1137,9 @@ static void enqueue_held(struct custody *custody, struct ward *ward) REQUIRES(cu
     }
 }
 
-/* The path of an open directory at this moment; NULL when it is not known. */
-static char *find_path(int fd)
-{
-    char link[64], path[PATH_MAX];
-    ssize_t size;
-
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    size = readlink(link, path, sizeof path);
-    return size < 0 ? NULL : strndup(path, (size_t)size);
-}
-
 void custody_launch(struct custody *custody, uint64_t worker_id, int home_fd)
 {
-    char *home = find_path(home_fd);
+    char *home = descriptor_find_path(home_fd);
     struct ward *ward;
 
     INVARIANT(worker_id != 0 && worker_id < TAG_PIDFD);

@@ -1,10 +1,9 @@
 /* The table of wards, see ward.h. */
 #include "server/custody/ward.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "server/custody/descriptor.h"
+
 #include <stdlib.h>
-#include <unistd.h>
 
 #define TO(state) (1u << (state))
 
@@ -60,13 +59,6 @@ void wards_move(struct wards *wards, struct ward *ward, enum ward_state next)
     list_move(&wards->in_state[next], &ward->state_node);
 }
 
-static void close_once(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 void wards_forget(struct wards *wards, struct ward *ward)
 {
     HASH_DELETE(handle, wards->by_id, ward);
@@ -78,48 +70,36 @@ void wards_forget(struct wards *wards, struct ward *ward)
     free(ward);
 }
 
-/* A pipe of which one end is ours and must not block us; the other blocks its worker as a program expects. */
-static int make_pipe(int *ours, int our_side, int *theirs)
-{
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return errno;
-    if (fcntl(ends[our_side], F_SETFL, O_NONBLOCK) < 0) {
-        int error = errno;
-
-        close(ends[0]);
-        close(ends[1]);
-        return error;
-    }
-    *ours = ends[our_side];
-    *theirs = ends[1 - our_side];
-    return 0;
-}
-
 int ward_open_channel(struct ward *ward)
 {
-    int error = make_pipe(&ward->request_fd, 1, &ward->start_fds[ORDER_REQUEST]);
+    int ends[2], error = descriptor_open_pipe(DESCRIPTOR_WRITES, ends);
 
-    if (error == 0)
-        error = make_pipe(&ward->answer_fd, 0, &ward->start_fds[ORDER_ANSWER]);
-    return error;
+    if (error != 0)
+        return error;
+    ward->request_fd = ends[DESCRIPTOR_WRITES];
+    ward->start_fds[ORDER_REQUEST] = ends[DESCRIPTOR_READS];
+    error = descriptor_open_pipe(DESCRIPTOR_READS, ends);
+    if (error != 0)
+        return error;
+    ward->answer_fd = ends[DESCRIPTOR_READS];
+    ward->start_fds[ORDER_ANSWER] = ends[DESCRIPTOR_WRITES];
+    return 0;
 }
 
 void ward_close_channel(struct ward *ward)
 {
-    close_once(&ward->request_fd);
-    close_once(&ward->answer_fd);
+    descriptor_close(&ward->request_fd);
+    descriptor_close(&ward->answer_fd);
 }
 
 void ward_close_worker_ends(struct ward *ward)
 {
-    close_once(&ward->start_fds[ORDER_REQUEST]);
-    close_once(&ward->start_fds[ORDER_ANSWER]);
+    descriptor_close(&ward->start_fds[ORDER_REQUEST]);
+    descriptor_close(&ward->start_fds[ORDER_ANSWER]);
 }
 
 void ward_close_start(struct ward *ward)
 {
     ward_close_worker_ends(ward);
-    close_once(&ward->start_fds[ORDER_HOME]);
+    descriptor_close(&ward->start_fds[ORDER_HOME]);
 }

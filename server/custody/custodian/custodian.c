@@ -8,12 +8,11 @@
 #include "server/custody/custodian/etc.h"
 #include "server/custody/custodian/observer.h"
 #include "server/custody/custodian/worker.h"
+#include "server/custody/descriptor.h"
 #include "server/custody/offspring.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -69,11 +68,9 @@ static void ignore(struct custodian *custodian, int fd)
 
 static void ignore_and_close(struct custodian *custodian, int *fd)
 {
-    if (*fd < 0)
-        return;
-    ignore(custodian, *fd);
-    close(*fd);
-    *fd = -1;
+    if (*fd >= 0)
+        ignore(custodian, *fd);
+    descriptor_close(fd);
 }
 
 /* ---- reports ---- */
@@ -264,17 +261,6 @@ static void give_up_hung_starts(struct custodian *custodian, uint64_t now_ns)
     }
 }
 
-/* The path of an open directory at this moment; NULL when it is not known. */
-static char *find_path(int fd)
-{
-    char link[64], path[PATH_MAX];
-    ssize_t size;
-
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    size = readlink(link, path, sizeof path);
-    return size < 0 ? NULL : strndup(path, (size_t)size);
-}
-
 static void start_worker(struct custodian *custodian, uint64_t worker_id, const int fds[ORDER_DESCRIPTOR_COUNT],
                          uint64_t now_ns)
 {
@@ -297,7 +283,7 @@ static void start_worker(struct custodian *custodian, uint64_t worker_id, const 
         refuse(custodian, worker_id, step, error);
         return;
     }
-    home = find_path(fds[ORDER_HOME]);
+    home = descriptor_find_path(fds[ORDER_HOME]);
     worker = workers_add(&custodian->workers, worker_id, home, &spawned);
     if (worker == NULL) {
         free(home);
@@ -459,7 +445,7 @@ static void observe(struct custodian *custodian, const struct order *order, cons
 {
     struct report report = {.kind = REPORT_UNREAD, .id = order->id};
     int home_fd = fds[ORDER_HOME] < 0 ? -1 : fcntl(fds[ORDER_HOME], F_DUPFD_CLOEXEC, 0);
-    char *path = home_fd < 0 ? NULL : find_path(home_fd);
+    char *path = home_fd < 0 ? NULL : descriptor_find_path(home_fd);
     int error = home_fd < 0 ? EMFILE : observer_take(&custodian->observer, order, home_fd, path, now_ns);
 
     if (error == 0)

@@ -4,6 +4,7 @@
 #include "server/base/invariant.h"
 #include "server/base/log.h"
 #include "server/base/redact.h"
+#include "server/custody/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +15,6 @@
 #include <unistd.h>
 
 enum { READ_SIZE = 4096, COMPLAINT_SIZE_MAX = 512 };
-
-static void close_once(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
 
 /* A pipe with the key in it and nobody to write more: it reads the key, then the end. */
 static int make_input(const unsigned char key[PROTOCOL_KEY_SIZE], int *fd_out)
@@ -39,20 +33,6 @@ static int make_input(const unsigned char key[PROTOCOL_KEY_SIZE], int *fd_out)
     return error;
 }
 
-static int make_output(int ends[2])
-{
-    int error;
-
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return errno;
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
-        return 0;
-    error = errno;
-    close(ends[0]);
-    close(ends[1]);
-    return error;
-}
-
 int reader_start(struct reader *reader, const struct spawn_plan *plan, int home_fd,
                  const unsigned char key[PROTOCOL_KEY_SIZE], const char **step_out)
 {
@@ -63,7 +43,7 @@ int reader_start(struct reader *reader, const struct spawn_plan *plan, int home_
     error = make_input(key, &fds[ORDER_REQUEST]);
     if (error != 0)
         return error;
-    error = make_output(output);
+    error = descriptor_open_pipe(DESCRIPTOR_READS, output);
     if (error != 0)
         goto close_input;
     fds[ORDER_ANSWER] = output[1];
@@ -148,10 +128,10 @@ static struct status describe_end(const siginfo_t *end)
 static void dispose(struct reader *reader)
 {
     text_fini(&reader->output);
-    close_once(&reader->output_fd);
-    close_once(&reader->word_fd);
-    close_once(&reader->error_fd);
-    close_once(&reader->pidfd);
+    descriptor_close(&reader->output_fd);
+    descriptor_close(&reader->word_fd);
+    descriptor_close(&reader->error_fd);
+    descriptor_close(&reader->pidfd);
     reader->pid = 0;
 }
 

@@ -2,6 +2,7 @@
 #include "server/custody/custodian/spawn.h"
 
 #include "proto/compiler.h"
+#include "server/custody/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -381,21 +382,6 @@ NO_RETURN static void run_child(struct child *child)
 
 /* ---- the custodian's side ---- */
 
-/* A pipe from the child whose end here does not block. */
-static int make_pipe(int ends[2])
-{
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return errno;
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
-        int error = errno;
-
-        close(ends[0]);
-        close(ends[1]);
-        return error;
-    }
-    return 0;
-}
-
 /* fork, with a pidfd in the same breath: there is no moment at which the child is known by a number alone, nor one at
  * which it is outside its cgroup. */
 static pid_t clone_child(int cgroup_fd, int *pidfd_out)
@@ -465,10 +451,10 @@ int spawn_worker(const struct spawn_plan *plan, const int fds[ORDER_DESCRIPTOR_C
     int word[2], errors[2], error;
 
     *step_out = "pipe";
-    error = make_pipe(word);
+    error = descriptor_open_pipe(DESCRIPTOR_READS, word);
     if (error != 0)
         return error;
-    error = make_pipe(errors);
+    error = descriptor_open_pipe(DESCRIPTOR_READS, errors);
     if (error != 0)
         goto close_word;
     child.word_fd = word[1];
