@@ -23,6 +23,12 @@ struct map_seed {
 /* SipHash-2-4 by libsodium, folded to uthash's width. */
 unsigned map_hash(const struct map_seed *seed, const void *key, size_t size);
 
+/* For ids that are our own and dense: no stranger chooses them, so no keyed hash is needed. */
+static inline unsigned map_hash_id(uint64_t id)
+{
+    return (unsigned)(id ^ id >> 32);
+}
+
 #define MAP_ADD(handle, head, key, key_size, hash, member, added)                                                      \
     do {                                                                                                               \
         int map_out_of_memory = 0;                                                                                     \

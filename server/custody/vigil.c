@@ -4,17 +4,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Ids are our own and dense: no stranger chooses them, so no keyed hash is needed. */
-static unsigned hash_id(uint64_t home_id)
-{
-    return (unsigned)(home_id ^ home_id >> 32);
-}
-
 static struct vigil *find(const struct vigils *vigils, uint64_t home_id)
 {
     struct vigil *vigil;
 
-    HASH_FIND_BYHASHVALUE(handle, vigils->by_id, &home_id, sizeof home_id, hash_id(home_id), vigil);
+    HASH_FIND_BYHASHVALUE(handle, vigils->by_id, &home_id, sizeof home_id, map_hash_id(home_id), vigil);
     return vigil;
 }
 
@@ -28,7 +22,7 @@ struct vigil *vigils_add(struct vigils *vigils, uint64_t home_id, int home_fd, u
     if (vigil == NULL)
         return NULL;
     vigil->home_id = home_id;
-    MAP_ADD(handle, vigils->by_id, &vigil->home_id, sizeof vigil->home_id, hash_id(home_id), vigil, added);
+    MAP_ADD(handle, vigils->by_id, &vigil->home_id, sizeof vigil->home_id, map_hash_id(home_id), vigil, added);
     if (!added) {
         free(vigil);
         return NULL;

@@ -16,12 +16,6 @@ static const unsigned ward_may_become[WARD_STATE_COUNT] = {
     [WARD_ORPHANED] = TO(WARD_QUEUED) | TO(WARD_GONE),
 };
 
-/* Ids are our own and dense: no stranger chooses them, so no keyed hash is needed. */
-static unsigned hash_id(uint64_t worker_id)
-{
-    return (unsigned)(worker_id ^ worker_id >> 32);
-}
-
 struct ward *wards_add(struct wards *wards, uint64_t worker_id)
 {
     struct ward *ward;
@@ -35,7 +29,7 @@ struct ward *wards_add(struct wards *wards, uint64_t worker_id)
     ward->request_fd = ward->answer_fd = -1;
     for (size_t i = 0; i < ORDER_DESCRIPTOR_COUNT; i++)
         ward->start_fds[i] = -1;
-    MAP_ADD(handle, wards->by_id, &ward->worker_id, sizeof ward->worker_id, hash_id(worker_id), ward, added);
+    MAP_ADD(handle, wards->by_id, &ward->worker_id, sizeof ward->worker_id, map_hash_id(worker_id), ward, added);
     if (!added) {
         free(ward);
         return NULL;
@@ -48,7 +42,7 @@ struct ward *wards_find(const struct wards *wards, uint64_t worker_id)
 {
     struct ward *ward;
 
-    HASH_FIND_BYHASHVALUE(handle, wards->by_id, &worker_id, sizeof worker_id, hash_id(worker_id), ward);
+    HASH_FIND_BYHASHVALUE(handle, wards->by_id, &worker_id, sizeof worker_id, map_hash_id(worker_id), ward);
     return ward;
 }
 

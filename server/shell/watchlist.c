@@ -13,12 +13,6 @@ void watchlist_init(struct watchlist *list, size_t watched_count_max, size_t let
     secret_random(&list->seed, sizeof list->seed);
 }
 
-/* Ids are our own and dense. */
-static unsigned hash_id(uint64_t id)
-{
-    return (unsigned)(id ^ id >> 32);
-}
-
 struct watch *watchlist_find(const struct watchlist *list, const char *home)
 {
     size_t size = strlen(home);
@@ -32,7 +26,7 @@ struct watch *watchlist_find_id(const struct watchlist *list, uint64_t id)
 {
     struct watch *watch;
 
-    HASH_FIND_BYHASHVALUE(by_id, list->by_id, &id, sizeof id, hash_id(id), watch);
+    HASH_FIND_BYHASHVALUE(by_id, list->by_id, &id, sizeof id, map_hash_id(id), watch);
     return watch;
 }
 
@@ -68,7 +62,7 @@ struct watch *watchlist_add(struct watchlist *list, const char *home, const stru
         free_watch(watch);
         return NULL;
     }
-    MAP_ADD(by_id, list->by_id, &watch->id, sizeof watch->id, hash_id(watch->id), watch, added);
+    MAP_ADD(by_id, list->by_id, &watch->id, sizeof watch->id, map_hash_id(watch->id), watch, added);
     if (!added) {
         HASH_DELETE(by_home, list->by_home, watch);
         free_watch(watch);

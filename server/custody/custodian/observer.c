@@ -588,17 +588,11 @@ uint64_t observer_next_ns(const struct observer *observer)
 
 /* ---- homes ---- */
 
-/* Ids are the daemon's, dense: no stranger chooses them, so no keyed hash is needed. */
-static unsigned hash_id(uint64_t id)
-{
-    return (unsigned)(id ^ id >> 32);
-}
-
 static struct observed *find(const struct observer *observer, uint64_t id)
 {
     struct observed *home;
 
-    HASH_FIND_BYHASHVALUE(handle, observer->by_id, &id, sizeof id, hash_id(id), home);
+    HASH_FIND_BYHASHVALUE(handle, observer->by_id, &id, sizeof id, map_hash_id(id), home);
     return home;
 }
 
@@ -617,7 +611,7 @@ static struct observed *create(struct observer *observer, uint64_t id)
         return NULL;
     }
     home->id = id;
-    MAP_ADD(handle, observer->by_id, &home->id, sizeof home->id, hash_id(id), home, added);
+    MAP_ADD(handle, observer->by_id, &home->id, sizeof home->id, map_hash_id(id), home, added);
     if (added)
         return home;
     heap_unreserve(&observer->due);

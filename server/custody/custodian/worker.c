@@ -21,12 +21,6 @@ static const unsigned worker_may_become[WORKER_STATE_COUNT] = {
     [WORKER_KILLED] = TO(WORKER_REAPED),
 };
 
-/* Ids are the daemon's, dense: no stranger chooses them, so no keyed hash is needed. */
-static unsigned hash_id(uint64_t id)
-{
-    return (unsigned)(id ^ id >> 32);
-}
-
 struct worker *workers_add(struct workers *workers, uint64_t id, char *home, const struct spawned *spawned)
 {
     struct worker *worker = calloc(1, sizeof *worker);
@@ -37,7 +31,7 @@ struct worker *workers_add(struct workers *workers, uint64_t id, char *home, con
         return NULL;
     }
     worker->id = id;
-    MAP_ADD(handle, workers->by_id, &worker->id, sizeof worker->id, hash_id(id), worker, added);
+    MAP_ADD(handle, workers->by_id, &worker->id, sizeof worker->id, map_hash_id(id), worker, added);
     if (!added) {
         heap_unreserve(&workers->kills);
         free(worker);
@@ -60,7 +54,7 @@ struct worker *workers_find(const struct workers *workers, uint64_t id)
 {
     struct worker *worker;
 
-    HASH_FIND_BYHASHVALUE(handle, workers->by_id, &id, sizeof id, hash_id(id), worker);
+    HASH_FIND_BYHASHVALUE(handle, workers->by_id, &id, sizeof id, map_hash_id(id), worker);
     return worker;
 }
 
