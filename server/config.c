@@ -6,6 +6,7 @@
 
 #include "proto/utf8.h"
 #include "server/base/text.h"
+#include "server/config_guess.h"
 #include "server/config_table.h"
 #include "server/config_value.h"
 
@@ -24,7 +25,8 @@ enum {
     FILE_SIZE_MAX = 1048576,
     LINE_SIZE_MAX = CONFIG_VALUE_SIZE_MAX + 256, /* a key and some blanks beside the longest value */
     NAME_SIZE = 64,                              /* PROBED_SERVER_CONNECTIONS_PER_UID has 33 */
-    PATH_SHOWN_SIZE = 96,                        /* of a file in a message, so that there is room for the reason */
+    GUESS_SIZE = NAME_SIZE + 16,
+    PATH_SHOWN_SIZE = 96, /* of a file in a message, so that there is room for the reason */
 };
 
 /* Keys of the flags, none of them a letter; a row's is KEY_ROWS + its place. */
@@ -68,6 +70,37 @@ static void name_variable(const struct config_row *row, char name_out[NAME_SIZE]
     snprintf(name_out, NAME_SIZE, "PROBED_%s_%s", row->section, row->key);
     for (char *c = name_out; *c != '\0'; c++)
         *c = (char)toupper((unsigned char)*c);
+}
+
+/* "pool.workers_max" and "[pool]". */
+static void name_in_file(const struct config_row *row, char name_out[NAME_SIZE])
+{
+    snprintf(name_out, NAME_SIZE, "%s.%s", row->section, row->key);
+}
+
+static void name_section(const struct config_row *row, char name_out[NAME_SIZE])
+{
+    snprintf(name_out, NAME_SIZE, "[%s]", row->section);
+}
+
+/* Behind the refusal of a name: "; perhaps pool.workers_max", or nothing where none is near. */
+static void guess(const char *name, void (*spell)(const struct config_row *row, char name_out[NAME_SIZE]),
+                  char guess_out[GUESS_SIZE])
+{
+    size_t row_count, nearest = CONFIG_GUESS_DISTANCE_MAX + 1;
+    const struct config_row *rows = config_rows(&row_count);
+
+    guess_out[0] = '\0';
+    for (size_t i = 0; i < row_count; i++) {
+        char spelled[NAME_SIZE];
+        size_t distance;
+
+        spell(&rows[i], spelled);
+        distance = config_guess_distance(name, spelled);
+        if (distance < nearest)
+            snprintf(guess_out, GUESS_SIZE, "; perhaps %s", spelled);
+        nearest = distance < nearest ? distance : nearest;
+    }
 }
 
 /* The file's name as a message can hold it: its end when it is long. */
@@ -164,9 +197,11 @@ static bool check_section_line(struct file_reader *reader, const char *line, siz
     }
     snprintf(section, sizeof section, "%.*s", (int)(close - open - 1), open + 1);
     if (config_section_meaning(section) == NULL) {
-        char reason[NAME_SIZE + 32];
+        char bracketed[NAME_SIZE + 2], perhaps[GUESS_SIZE], reason[NAME_SIZE + GUESS_SIZE + 32];
 
-        snprintf(reason, sizeof reason, "[%s]: unknown section", section);
+        snprintf(bracketed, sizeof bracketed, "[%s]", section);
+        guess(bracketed, name_section, perhaps);
+        snprintf(reason, sizeof reason, "%s: unknown section%s", bracketed, perhaps);
         reader->loader->status = refuse_line(reader, reason);
         return false;
     }
@@ -205,7 +240,7 @@ static int on_file_value(void *user, const char *section, const char *key, const
 {
     struct file_reader *reader = user;
     struct loader *loader = reader->loader;
-    char reason[2 * NAME_SIZE + 64];
+    char name[2 * NAME_SIZE], perhaps[GUESS_SIZE], reason[2 * NAME_SIZE + GUESS_SIZE + 32];
 
     for (size_t i = 0; i < loader->row_count; i++) {
         if (strcmp(loader->rows[i].section, section) == 0 && strcmp(loader->rows[i].key, key) == 0) {
@@ -213,10 +248,12 @@ static int on_file_value(void *user, const char *section, const char *key, const
             return status_is_ok(&loader->status);
         }
     }
+    snprintf(name, sizeof name, "%.50s.%.50s", section, key);
+    guess(name, name_in_file, perhaps);
     if (section[0] == '\0')
         snprintf(reason, sizeof reason, "%.50s: no section above it", key);
     else
-        snprintf(reason, sizeof reason, "%.50s.%.50s: unknown setting", section, key);
+        snprintf(reason, sizeof reason, "%s: unknown setting%s", name, perhaps);
     loader->status = refuse_line(reader, reason);
     return 0;
 }
@@ -311,6 +348,15 @@ static bool is_ours(const struct loader *loader, const char *variable)
     return false;
 }
 
+static struct status refuse_variable(const char *variable, size_t name_size)
+{
+    char name[NAME_SIZE + 16], perhaps[GUESS_SIZE];
+
+    snprintf(name, sizeof name, "%.*s", (int)(name_size < sizeof name ? name_size : sizeof name - 1), variable);
+    guess(name, name_variable, perhaps);
+    return status_make(STATUS_INVALID_ARGUMENT, "%s: unknown setting%s", name, perhaps);
+}
+
 static struct status read_variable(struct loader *loader, const char *variable)
 {
     const char *equals = strchr(variable, '=');
@@ -323,10 +369,7 @@ static struct status read_variable(struct loader *loader, const char *variable)
         if (strlen(name) == name_size && strncmp(variable, name, name_size) == 0)
             return set_value(loader, i, (struct config_source){.origin = ORIGIN_ENVIRONMENT}, equals + 1);
     }
-    if (is_ours(loader, variable))
-        return status_make(STATUS_INVALID_ARGUMENT, "%.*s: unknown setting", (int)(name_size > 80 ? 80 : name_size),
-                           variable);
-    return status_ok();
+    return is_ours(loader, variable) ? refuse_variable(variable, name_size) : status_ok();
 }
 
 static struct status read_environment(struct loader *loader)
@@ -490,17 +533,19 @@ static void print_help(const struct loader *loader, const struct argp *argp)
 /* getopt has gone one past what it could not use. */
 static struct status refuse_flag(const struct loader *loader, const char *argument)
 {
-    for (size_t i = 0; i < loader->row_count; i++) {
-        char name[NAME_SIZE];
+    char name[NAME_SIZE], perhaps[GUESS_SIZE];
 
+    for (size_t i = 0; i < loader->row_count; i++) {
         name_flag(&loader->rows[i], name);
         if (strcmp(argument, name) == 0)
             return status_make(STATUS_INVALID_ARGUMENT, "%s: needs a value", name);
     }
     if (strcmp(argument, "--config") == 0)
         return status_make(STATUS_INVALID_ARGUMENT, "--config: needs a file");
-    return status_make(STATUS_INVALID_ARGUMENT, "%.*s: unknown flag; --help lists them",
-                       (int)utf8_clip(argument, strnlen(argument, PATH_SHOWN_SIZE)), argument);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
+    guess(name, name_flag, perhaps);
+    return status_make(STATUS_INVALID_ARGUMENT, "%.*s: unknown flag%s; --help lists them",
+                       (int)utf8_clip(argument, strnlen(argument, PATH_SHOWN_SIZE)), argument, perhaps);
 }
 
 /* argp's callback: keeps what was said, decides nothing but when to stop. */

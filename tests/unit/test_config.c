@@ -1,6 +1,6 @@
 /* The settings: every row of the contract's table, and every way to fill one. */
 #include "server/config.h"
-
+#include "server/config_guess.h"
 #include "tests/support/check_main.h"
 
 #include <inttypes.h>
@@ -705,9 +705,9 @@ START_TEST(a_mistake_in_the_file_is_named_by_file_line_and_key)
 {
     expect_file_refusal("[pool]\n# text\n\nworkers_max = 0\n", ":4: pool.workers_max: 0 is below 1");
     expect_file_refusal("[pool]\nworkers = 1\n", ":2: pool.workers: unknown setting");
-    expect_file_refusal("[pool]\n\n[pools]\nworkers_max = 1\n", ":3: [pools]: unknown section");
-    expect_file_refusal("[pools]\n", ":1: [pools]: unknown section");
-    expect_file_refusal("\xef\xbb\xbf[pools]\n", ":1: [pools]: unknown section");
+    expect_file_refusal("[pool]\n\n[pools]\nworkers_max = 1\n", ":3: [pools]: unknown section; perhaps [pool]");
+    expect_file_refusal("[pools]\n", ":1: [pools]: unknown section; perhaps [pool]");
+    expect_file_refusal("\xef\xbb\xbf[pools]\n", ":1: [pools]: unknown section; perhaps [pool]");
     expect_file_refusal("workers_max = 1\n", ":1: workers_max: no section above it");
     expect_file_refusal("[pool] workers_max = 1\n", ":1: a section is a line with [name] and nothing else");
     expect_file_refusal("[pool\n", ":1: a section is a line with [name] and nothing else");
@@ -729,6 +729,34 @@ START_TEST(a_mistake_in_the_environment_is_named_by_its_variable)
     setenv("PROBED_WORKER_COMMAND", "\xff", 1);
     expect_refusal("PROBED_WORKER_COMMAND: the value is not UTF-8", NULL);
     unsetenv("PROBED_WORKER_COMMAND");
+}
+END_TEST
+
+START_TEST(what_was_meant_is_guessed_where_it_is_a_slip)
+{
+    expect_file_refusal("[pool]\nworker_max = 1\n", ":2: pool.worker_max: unknown setting; perhaps pool.workers_max");
+    expect_file_refusal("[poool]\n", ":1: [poool]: unknown section; perhaps [pool]");
+    expect_file_refusal("[tables]\n", ":1: [tables]: unknown section");
+    expect_refusal("--pool-workers: unknown flag; --help lists them", "--pool-workers", "1", NULL);
+    expect_refusal("--pool-worker-max=1: unknown flag; perhaps --pool-workers-max; --help lists them",
+                   "--pool-worker-max=1", NULL);
+    setenv("PROBED_POOL_WORKER_MAX", "1", 1);
+    expect_refusal("PROBED_POOL_WORKER_MAX: unknown setting; perhaps PROBED_POOL_WORKERS_MAX", NULL);
+    unsetenv("PROBED_POOL_WORKER_MAX");
+}
+END_TEST
+
+START_TEST(a_distance_is_what_must_be_changed)
+{
+    ck_assert_uint_eq(config_guess_distance("", ""), 0);
+    ck_assert_uint_eq(config_guess_distance("pool", "pool"), 0);
+    ck_assert_uint_eq(config_guess_distance("pool", "pol"), 1);
+    ck_assert_uint_eq(config_guess_distance("pol", "pool"), 1);
+    ck_assert_uint_eq(config_guess_distance("pool", "poll"), 1);
+    ck_assert_uint_eq(config_guess_distance("opol", "pool"), 2);
+    ck_assert_uint_eq(config_guess_distance("", "ab"), 2);
+    ck_assert_uint_eq(config_guess_distance("abc", ""), 3);
+    ck_assert_uint_eq(config_guess_distance("loop", "tail"), 3); /* and more */
 }
 END_TEST
 
@@ -1147,6 +1175,8 @@ int main(void)
     tcase_add_test(sources, a_mistake_in_the_file_is_named_by_file_line_and_key);
     tcase_add_test(sources, a_mistake_in_the_environment_is_named_by_its_variable);
     tcase_add_test(sources, a_mistake_in_the_flags_is_named_by_its_flag);
+    tcase_add_test(sources, what_was_meant_is_guessed_where_it_is_a_slip);
+    tcase_add_test(sources, a_distance_is_what_must_be_changed);
     tcase_add_test(sources, variables_of_others_are_left_alone);
     tcase_add_test(sources, an_unreadable_file_stops_the_start);
     tcase_add_test(sources, a_long_file_name_leaves_room_for_the_reason);
