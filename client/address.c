@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static const char ipc_scheme[] = "ipc://", tcp_scheme[] = "tcp://";
-static const char of_machine[] = "ipc:///run/probed/"; /* where the machine's own daemon is, whoever we are */
+static const char of_machine[] = "/run/probed"; /* where the machine's own daemon is, whoever we are */
 
 struct probed_status address_choose(const char *given, const char *variable, const char *file,
                                     char out[ADDRESS_SIZE_MAX])
@@ -209,18 +209,29 @@ const char *address_hint(int error)
     }
 }
 
-/* The same for a socket, where there are further slips: a path that lacks its slash, and the user's daemon instead of
- * the machine's. */
-static const char *ipc_hint(const char *url, int error)
+/* Whether the machine's daemon may be there: where others are not admitted, they see nothing of its folder. */
+static bool is_of_machine(const char *path, const char *file)
 {
-    const char *path = url + sizeof ipc_scheme - 1;
+    if (access(path, F_OK) == 0)
+        return true;
+    return errno == EACCES && (strcmp(file, "rpc.sock") == 0 || strcmp(file, "events.sock") == 0);
+}
 
-    if (error == ENOENT && path[0] != '/')
-        return "; an absolute path has three slashes, ipc:///run/...";
-    if (error == ENOENT && strncmp(url, of_machine, sizeof of_machine - 1) != 0 &&
-        access(of_machine + sizeof ipc_scheme - 1, F_OK) == 0)
-        return "; is it running? This machine's own is at ipc:///run/probed/";
-    return address_hint(error);
+/* Where there is no such socket there are further slips: a path that lacks its slash, and the user's own daemon instead
+ * of the machine's. */
+static struct probed_status no_such_socket(const char *url)
+{
+    const char *path = url + sizeof ipc_scheme - 1, *file = strrchr(url, '/') + 1, *why = strerror(ENOENT);
+    char other[ADDRESS_SIZE_MAX + sizeof of_machine];
+
+    if (path[0] != '/')
+        return outcome_unreachable("cannot reach probed at %s: %s; an absolute path has three slashes, ipc:///run/...",
+                                   url, why);
+    snprintf(other, sizeof other, "%s/%s", of_machine, file);
+    if (strcmp(path, other) != 0 && is_of_machine(other, file))
+        return outcome_unreachable("cannot reach probed at %s: %s; the one of this machine is at ipc://%s", url, why,
+                                   other);
+    return outcome_unreachable("cannot reach probed at %s: %s%s", url, why, address_hint(ENOENT));
 }
 
 struct probed_status address_try(const char *url, uint16_t protocol, uint64_t deadline_ms)
@@ -238,9 +249,10 @@ struct probed_status address_try(const char *url, uint16_t protocol, uint64_t de
     error = address_connect(fd, &address.any, size, deadline_ms);
     if (error == EAGAIN) /* a unix socket whose backlog is full: somebody is there */
         status = outcome_ok();
+    else if (error == ENOENT)
+        status = no_such_socket(url);
     else if (error != 0)
-        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error),
-                                     address.any.sa_family == AF_UNIX ? ipc_hint(url, error) : address_hint(error));
+        status = outcome_unreachable("cannot reach probed at %s: %s%s", url, strerror(error), address_hint(error));
     else
         status = read_greeting(fd, url, protocol, deadline_ms);
     if (error == 0 && outcome_is_ok(&status))
