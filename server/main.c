@@ -520,13 +520,14 @@ static struct status reload_tls(struct daemon *daemon, const struct config *fres
 /* The custodian reads what workers are for itself. */
 static struct status reload_workers(struct daemon *daemon)
 {
-    struct status status = shell_reload(daemon->shell, clock_now_ns() + RELOAD_WAIT_MS * NS_PER_MS);
-    char seal[STATUS_MESSAGE_SIZE];
+    char before[STATUS_MESSAGE_SIZE], now[STATUS_MESSAGE_SIZE];
+    struct status status;
 
-    if (status_is_ok(&status)) {
-        shell_look_seal(daemon->shell, seal);
-        log_write(LOG_INFO, "workers are sealed", LOG_FIELDS(log_text("sandbox", seal)));
-    }
+    shell_look_seal(daemon->shell, before);
+    status = shell_reload(daemon->shell, clock_now_ns() + RELOAD_WAIT_MS * NS_PER_MS);
+    shell_look_seal(daemon->shell, now);
+    if (strcmp(before, now) != 0)
+        log_write(LOG_INFO, "workers are sealed", LOG_FIELDS(log_text("sandbox", now)));
     return status;
 }
 

@@ -319,7 +319,7 @@ static void end_outdated(struct custodian *custodian, uint64_t now_ns)
         }
     }
     custodian->etc_ns = NEVER_NS;
-    log_write(LOG_INFO, "system files were replaced: workers that cannot see the new ones end",
+    log_write(count > 0 ? LOG_INFO : LOG_DEBUG, "system files were replaced: workers that cannot see the new ones end",
               LOG_FIELDS(log_number("workers", (int64_t)count)));
 }
 
