@@ -590,7 +590,8 @@ static void reload(struct daemon *daemon)
         config_fini(&fresh);
     }
     if (!status_is_ok(&status))
-        log_write(LOG_ERROR, "configuration kept as it was", LOG_FIELDS(log_text("cause", status.message)));
+        log_write(LOG_ERROR, "configuration kept as it was",
+                  LOG_FIELDS(log_text("cause", status.message), log_number("uid", geteuid())));
     tell_manager(daemon, MANAGER_READY, 0);
 }
 

@@ -434,8 +434,8 @@ START_TEST(a_bad_file_changes_nothing_and_says_why)
     reload("[log]\nlevel = debug\n[pool]\nidle_ms = 10\nworkers_per_home = none\n");
     snprintf(wanted, sizeof wanted,
              "level=error program=probed event=\"configuration kept as it was\" cause=\"%s:5: pool.workers_per_home: "
-             "none is no whole number\"\n",
-             config_path);
+             "none is no whole number\" uid=%u\n",
+             config_path, (unsigned)geteuid());
     expect_log(wanted);
     expect_plan(begin("openrouter", NULL), "one");
     ck_assert_ptr_null(strstr(log_text_so_far(), "level=debug"));
