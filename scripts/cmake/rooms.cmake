@@ -11,6 +11,14 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 option(PROBED_PACKAGES "Test the Debian packages: builds them, and a Debian to install them in (root)" OFF)
 option(PROBED_FUZZ "Build the libFuzzer targets (clang)" OFF)
 
+# A sanitizer's build is for what the sanitizer sees: bounds in time are not asserted there (tests/support/patience.h),
+# and the thread sanitizer has nothing to say of a program with one thread.
+string(REGEX MATCH "-fsanitize=" PROBED_SANITIZED "${CMAKE_C_FLAGS}")
+string(REGEX MATCH "-fsanitize=thread" PROBED_RACES_ONLY "${CMAKE_C_FLAGS}")
+
+# What ctest runs, with the programs that it is about, and nothing else: no manual pages, benches or packages.
+add_custom_target(tested)
+
 # What every file of ours is compiled with; generated code and other people's headers are not held to it.
 add_library(probed_rules INTERFACE)
 target_compile_definitions(probed_rules INTERFACE _GNU_SOURCE PROBED_VERSION="${PROJECT_VERSION}")
@@ -41,16 +49,21 @@ function(probed_program name)
   endif()
 endfunction()
 
-# probed_test(NAME SOURCES file… LINKS room… [NNG] [TIMEOUT seconds] [ARGUMENTS word…] [LABELS word…])
+# probed_test(NAME SOURCES file… LINKS room… [NNG] [ONE_THREAD] [TIMEOUT seconds] [ARGUMENTS word…] [LABELS word…])
 # One Check program, one ctest entry: unit.flight, scenario.fences, …
+# ONE_THREAD: neither the test nor what it tests has another; there is no such test under the thread sanitizer
 function(probed_test name)
-  cmake_parse_arguments(TEST "NNG" "TIMEOUT" "SOURCES;LINKS;ARGUMENTS;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "NNG;ONE_THREAD" "TIMEOUT" "SOURCES;LINKS;ARGUMENTS;LABELS" ${ARGN})
+  if(TEST_ONE_THREAD AND PROBED_RACES_ONLY)
+    return()
+  endif()
   set(flags)
   if(TEST_NNG)
     set(flags NNG)
   endif()
   probed_program(${name} ${flags} SOURCES ${TEST_SOURCES} LINKS ${TEST_LINKS} PkgConfig::CHECK Threads::Threads)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/checks)
+  add_dependencies(tested ${name})
   add_test(NAME ${name} COMMAND ${name} ${TEST_ARGUMENTS})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 60)
