@@ -248,6 +248,41 @@ START_TEST(an_answer_is_kept_as_long_as_the_daemon_says)
 }
 END_TEST
 
+START_TEST(an_answer_grows_older_while_it_is_kept)
+{
+    enum { WHILE_MS = 20, ROUNDING_MS = 2 };
+    struct seen first = ask("openrouter"), later;
+    uint64_t since_ns = clock_now_ns(), passed_ms;
+
+    do {
+        passed_ms = (clock_now_ns() - since_ns) / NS_PER_MS;
+        later = ask("openrouter");
+        ck_assert_uint_ge(later.age_ms + ROUNDING_MS, first.age_ms + passed_ms);
+        ck_assert_uint_le(later.fresh_ms + passed_ms, first.fresh_ms + ROUNDING_MS);
+    } while (passed_ms < WHILE_MS);
+}
+END_TEST
+
+/* What it was old when it was told is a part of its age. */
+START_TEST(an_answer_that_was_old_when_it_was_told_is_too_old_for_who_wants_a_younger_one)
+{
+    enum { AGE_MS = 20 };
+    Probed__V1__ProbeRequest request = request_for("openrouter");
+    uint32_t age_ms;
+
+    do { /* asked by somebody else first */
+        struct call *call = begin("openrouter", NULL);
+
+        age_ms = probe_response(call)->age_ms;
+        call_end(call);
+    } while (age_ms <= AGE_MS);
+    ck_assert_uint_gt(ask("openrouter").age_ms, AGE_MS);
+    request.max_age_ms = AGE_MS;
+    ask_for(&request);
+    ck_assert_uint_eq(hits(), 0);
+}
+END_TEST
+
 START_TEST(the_one_used_longest_ago_goes_first)
 {
     probed_cache_close(cache);
@@ -315,6 +350,8 @@ int main(void)
     tcase_add_test(tcase, threads_that_ask_while_it_changes_get_nothing_older_than_was_heard);
     tcase_add_test(tcase, who_is_not_current_asks);
     tcase_add_test(tcase, what_asks_for_more_is_asked);
+    tcase_add_test(tcase, an_answer_grows_older_while_it_is_kept);
+    tcase_add_test(tcase, an_answer_that_was_old_when_it_was_told_is_too_old_for_who_wants_a_younger_one);
     tcase_add_test(tcase, the_one_used_longest_ago_goes_first);
     tcase_add_test(tcase, a_home_that_is_not_listened_to_is_asked_for);
     tcase_add_test(tcase, a_forked_child_is_refused);

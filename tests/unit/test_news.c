@@ -541,6 +541,33 @@ START_TEST(more_events_than_can_wait_are_lost_and_the_heartbeats_say_so)
 }
 END_TEST
 
+START_TEST(what_waited_is_void_when_an_epoch_begins)
+{
+    static struct engine_call call;
+    nng_socket socket = subscribe_at(own_url, "home:"), beats = subscribe_at(own_url, TOPIC_BEAT);
+
+    probed__v1__heartbeat__free_unpacked(receive_beat(beats), NULL);
+    lock_acquire(&source.lock);
+    source.verdict = NEWS_UNDECIDED;
+    lock_release(&source.lock);
+    add_item_of("/h/mine", ENGINE_NEWS_EVENT, 5, NULL);
+    await(&source.look_count, 1);
+    lock_acquire(&source.lock);
+    source.epoch = 8;
+    lock_release(&source.lock);
+    add_item(ENGINE_NEWS_BEAT, 1, &call);
+    await(&source.answered_count, 1);
+    lock_acquire(&source.lock);
+    source.verdict = NEWS_HEARD;
+    lock_release(&source.lock);
+    news_looked(news, getuid());
+    add_item_of("/h/mine", ENGINE_NEWS_EVENT, 2, NULL);
+    expect_event(socket, 2); /* and not the one of the epoch that is over */
+    nng_close(socket);
+    nng_close(beats);
+}
+END_TEST
+
 START_TEST(a_uid_socket_lies_beside_each_ipc_socket_once)
 {
     static const char *const urls[] = {"ipc:///run/a/news.sock", "tcp://127.0.0.1:7", "ipc:///run/a/more.sock",
@@ -597,6 +624,7 @@ int main(void)
     tcase_add_test(tcase, events_of_a_home_of_unknown_owner_wait_in_order_and_hold_up_nobody);
     tcase_add_test(tcase, what_waited_is_published_once_somebody_has_looked);
     tcase_add_test(tcase, more_events_than_can_wait_are_lost_and_the_heartbeats_say_so);
+    tcase_add_test(tcase, what_waited_is_void_when_an_epoch_begins);
     tcase_add_test(tcase, a_uid_socket_lies_beside_each_ipc_socket_once);
     tcase_add_test(tcase, events_of_a_home_come_in_order_under_its_topic_and_their_calls_are_answered);
     tcase_add_test(tcase, a_new_epoch_is_beaten_before_its_call_is_answered_and_counts_from_one);
