@@ -137,11 +137,12 @@ def make_variants(bench, stack, with_grpc):
     return variants
 
 
-def closed_loop(bench, with_grpc, in_flights=IN_FLIGHT, transports=TRANSPORTS, details=True):
-    """Rounds of every variant, interleaved."""
+def closed_loop(bench, with_grpc, in_flights=IN_FLIGHT, transports=TRANSPORTS, details=True, only=None):
+    """Rounds of every variant, or of only these, interleaved."""
     rows, costs = {}, {}
     with contextlib.ExitStack() as stack:
         variants = make_variants(bench, stack, with_grpc)
+        variants = {name: variant for name, variant in variants.items() if only is None or name in only}
         for transport in transports:
             for in_flight in in_flights:
                 bench.say(f"closed loop, {transport}, {in_flight} in flight")
