@@ -144,6 +144,7 @@ static void await_page(void)
         usleep(1000);
     }
     close(fd);
+    free(get(tcp_address, "/healthz")); /* it listens before it has all that it needs */
 }
 
 static void open_stage(const char *flag, const char *value)
