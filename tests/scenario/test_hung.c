@@ -1,6 +1,7 @@
 /* A worker that hangs is its own caller's trouble and nobody else's. */
 #include "server/base/clock.h"
 #include "tests/support/process.h"
+#include "tests/support/samples.h"
 #include "tests/support/story.h"
 
 #include <stdlib.h>
@@ -146,13 +147,6 @@ static void crowd_teardown(void)
     story_teardown();
 }
 
-static int compare(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
 typedef struct call *make_call(struct caller *with, const char *path);
 
 /* The p99 of calls one after the other. */
@@ -167,8 +161,7 @@ static uint64_t p99_ns(make_call *make, struct caller *with, const char *path)
         samples[i] = taken_ns(call);
         call_end(call);
     }
-    qsort(samples, SAMPLE_COUNT, sizeof samples[0], compare);
-    return samples[SAMPLE_COUNT * 99 / 100];
+    return samples_at(samples, SAMPLE_COUNT, 99);
 }
 
 static struct call *make_cached_probe(struct caller *with, const char *path)

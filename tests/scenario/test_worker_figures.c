@@ -3,6 +3,8 @@
  * The machine has other things to do: a start is tried a few times, and everything else is judged by the worker's own
  * time, which the kernel counts (/proc/<pid>/schedstat); neither the stand-in nor the loopback is in it. */
 #include "server/base/clock.h"
+#include "tests/support/process.h"
+#include "tests/support/samples.h"
 #include "tests/support/worker_story.h"
 
 #include <stdlib.h>
@@ -56,31 +58,6 @@ static uint64_t own_ns(void)
     return ns;
 }
 
-static int compare(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return a < b ? -1 : a > b;
-}
-
-/* The sum of the lines of smaps_rollup that begin with "Private". */
-static unsigned long private_kib(void)
-{
-    char path[64], line[256];
-    unsigned long sum = 0, kib;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)asker.pid);
-    file = fopen(path, "r");
-    ck_assert_ptr_nonnull(file);
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "Private_%*[a-zA-Z]: %lu kB", &kib) == 1)
-            sum += kib;
-    }
-    fclose(file);
-    return sum;
-}
-
 START_TEST(a_worker_is_ready_soon)
 {
     uint64_t best_us = UINT64_MAX;
@@ -121,14 +98,14 @@ static void trust_the_system(void)
 
 START_TEST(a_worker_that_asked_over_https_is_small)
 {
-    unsigned long kib;
+    size_t kib;
 
     teach(key_body, strlen(key_body));
     start();
     trust_the_system(); /* before its first question, which reads them */
     probe_us("openrouter", "ok");
-    kib = private_kib();
-    printf("private memory after the first HTTPS answer: %lu KiB\n", kib);
+    kib = process_private_kib(asker.pid);
+    printf("private memory after the first HTTPS answer: %zu KiB\n", kib);
     if (patience_time_counts()) /* a sanitizer's own is in it */
         ck_assert_uint_lt(kib, MEMORY_KIB_MAX);
     finish();
@@ -137,7 +114,7 @@ END_TEST
 
 START_TEST(a_warm_probe_costs_little)
 {
-    uint64_t own_us[PROBE_COUNT], whole_us[PROBE_COUNT], cold_us;
+    uint64_t own_us[PROBE_COUNT], whole_us[PROBE_COUNT], cold_us, own_p50_us;
 
     teach(key_body, strlen(key_body));
     start();
@@ -150,12 +127,11 @@ START_TEST(a_warm_probe_costs_little)
         own_us[i] = (own_ns() - before_ns) / 1000;
     }
     ck_assert_uint_eq(standin_connection_count(standin), 1);
-    qsort(own_us, PROBE_COUNT, sizeof *own_us, compare);
-    qsort(whole_us, PROBE_COUNT, sizeof *whole_us, compare);
+    own_p50_us = samples_at(own_us, PROBE_COUNT, 50);
     printf("first probe: %llu us; warm, p50: %llu us, of them the worker's own: %llu us\n", (unsigned long long)cold_us,
-           (unsigned long long)whole_us[PROBE_COUNT / 2], (unsigned long long)own_us[PROBE_COUNT / 2]);
+           (unsigned long long)samples_at(whole_us, PROBE_COUNT, 50), (unsigned long long)own_p50_us);
     if (patience_time_counts())
-        ck_assert_uint_lt(own_us[PROBE_COUNT / 2], OWN_US_MAX);
+        ck_assert_uint_lt(own_p50_us, OWN_US_MAX);
     finish();
 }
 END_TEST

@@ -9,6 +9,7 @@
 #include "tests/support/check_main.h"
 #include "tests/support/patience.h"
 #include "tests/support/process.h"
+#include "tests/support/samples.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -1049,17 +1050,9 @@ static void take_cost(struct costs *costs, size_t i, const struct seal_settings 
     costs->processor_ns[i] = set_free(&prisoner);
 }
 
-static int compare(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-    return (left > right) - (left < right);
-}
-
 static double median_ms(uint64_t values_ns[PAIR_COUNT])
 {
-    qsort(values_ns, PAIR_COUNT, sizeof values_ns[0], compare);
-    return (double)values_ns[PAIR_COUNT / 2] / 1e6;
+    return (double)samples_at(values_ns, PAIR_COUNT, 50) / 1e6;
 }
 
 /* Side by side, so that what else goes on is in both; asserted is processor time, which others cannot take. */
