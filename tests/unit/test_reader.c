@@ -1041,6 +1041,20 @@ START_TEST(a_file_that_stays_broken_is_a_state_after_a_while)
 }
 END_TEST
 
+/* What stands in it by then: half of it, or nothing yet. */
+START_TEST(a_file_that_was_just_begun_is_not_told_of)
+{
+    static const char *const files[][2] = {{"auth.json", "{\"credential_pool\":{"}, {"auth.json", ""}, {".env", ""}};
+    struct told told = {.lines = TEXT_EMPTY};
+
+    holdings.still_ms = 1;
+    holdings.torn_ms = 3600000;
+    put(files[_i][0], files[_i][1]);
+    ck_assert_int_eq(holdings_read(&holdings, &told.places, &told.lines), HOLDINGS_RESTLESS);
+    told_fini(&told);
+}
+END_TEST
+
 START_TEST(values_that_change_all_the_time_are_told_as_they_are)
 {
     struct told told;
@@ -1170,6 +1184,7 @@ int main(void)
     tcase_add_test(states, a_symlink_is_followed_polled_and_a_state);
     tcase_add_test(states, a_writer_is_not_caught_in_the_middle);
     tcase_add_test(states, a_file_that_stays_broken_is_a_state_after_a_while);
+    tcase_add_loop_test(states, a_file_that_was_just_begun_is_not_told_of, 0, 3);
     tcase_add_test(states, values_that_change_all_the_time_are_told_as_they_are);
     tcase_add_test(places, the_home_is_watched_and_what_lies_outside_is_polled);
     tcase_add_test(places, other_tools_files_are_not_looked_at_unless_they_may_be);
