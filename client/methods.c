@@ -86,6 +86,18 @@ struct probed_status probed_list_workers(struct probed_channel *channel, const P
     return stub.status;
 }
 
+struct probed_status probed_list_events(struct probed_channel *channel, const Probed__V1__ListEventsRequest *request,
+                                        const struct probed_call_options *options,
+                                        Probed__V1__ListEventsResponse **response_out)
+{
+    struct probed_stub stub = stub_of(channel, &probed__v1__admin_service__descriptor, options);
+
+    probed__v1__admin_service__list_events(&stub.base, request, NULL, NULL);
+    if (stub.response != NULL)
+        *response_out = (Probed__V1__ListEventsResponse *)stub.response;
+    return stub.status;
+}
+
 /* ---- grpc.health.v1.Health ---- */
 
 struct probed_status probed_health(struct probed_channel *channel, const char *service,

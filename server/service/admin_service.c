@@ -7,8 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOME_COUNT_DEFAULT = 100, HOME_COUNT_MAX = 1000, WORKERS_PER_LOOK = 64 };
+enum {
+    HOME_COUNT_DEFAULT = 100,
+    HOME_COUNT_MAX = 1000,
+    WORKERS_PER_LOOK = 64,
+    TIMES_COUNT_MAX = TIMING_ORIGIN_COUNT * STATUS_CODE_COUNT
+};
 
+_Static_assert((int)CAUSE_OBSERVED == (int)PROBED__V1__CAUSE__CAUSE_OBSERVED &&
+                   (int)CAUSE_REQUESTED == (int)PROBED__V1__CAUSE__CAUSE_REQUESTED,
+               "the wire numbers the causes as the engine does");
 _Static_assert((int)WORKER_ENDING + 1 == (int)PROBED__V1__WORKER_STATE__WORKER_STATE_ENDING,
                "the wire numbers the worker states as the engine does, one on");
 
@@ -31,6 +39,42 @@ static void fail_for_memory(struct rpc_call *call)
     rpc_call_fail(call, &status);
 }
 
+/* ---- the daemon ---- */
+
+/* What a response points to: each kind of call that there was so far. */
+struct times {
+    struct timing_view views[TIMES_COUNT_MAX];
+    Probed__V1__CallTimes infos[TIMES_COUNT_MAX], *pointers[TIMES_COUNT_MAX];
+    uint32_t bounds_us[TIMING_BOUND_COUNT];
+};
+
+static void fill_times(struct times *times, const struct timing *timing, Probed__V1__GetStatusResponse *response)
+{
+    size_t count = 0;
+
+    for (unsigned kind = 0; kind < TIMES_COUNT_MAX; kind++) {
+        struct timing_view *view = &times->views[count];
+        Probed__V1__CallTimes *info = &times->infos[count];
+
+        if (!timing_look(timing, (enum timing_origin)(kind / STATUS_CODE_COUNT),
+                         (enum status_code)(kind % STATUS_CODE_COUNT), view))
+            continue;
+        probed__v1__call_times__init(info);
+        info->origin = (char *)(uintptr_t)timing_origin_name(view->origin);
+        info->status = (char *)(uintptr_t)status_code_name(view->code);
+        info->buckets = view->buckets;
+        info->n_buckets = TIMING_BUCKET_COUNT;
+        info->sum_us = view->sum_ns / NS_PER_US;
+        times->pointers[count++] = info;
+    }
+    for (unsigned bucket = 0; bucket < TIMING_BOUND_COUNT; bucket++)
+        times->bounds_us[bucket] = (uint32_t)(timing_bound_ns(bucket) / NS_PER_US);
+    response->times = times->pointers;
+    response->n_times = count;
+    response->time_bounds_us = times->bounds_us;
+    response->n_time_bounds_us = TIMING_BOUND_COUNT;
+}
+
 static void admin_service_get_status(Probed__V1__AdminService_Service *table,
                                      const Probed__V1__GetStatusRequest *request,
                                      Probed__V1__GetStatusResponse_Closure closure, void *closure_data)
@@ -39,11 +83,16 @@ static void admin_service_get_status(Probed__V1__AdminService_Service *table,
     Probed__V1__GetStatusResponse response = PROBED__V1__GET_STATUS_RESPONSE__INIT;
     Probed__V1__Counter messages[OVERVIEW_COUNTER_COUNT], *message_pointers[OVERVIEW_COUNTER_COUNT];
     struct overview_counter counters[OVERVIEW_COUNTER_COUNT];
+    struct times *times = malloc(sizeof *times);
     Probed__V1__WorkerCounts workers;
     struct overview overview;
 
     (void)request;
     (void)closure;
+    if (times == NULL) {
+        fail_for_memory(closure_data);
+        return;
+    }
     service_overview(service, &overview);
     overview_counters(&overview, counters);
     for (size_t i = 0; i < OVERVIEW_COUNTER_COUNT; i++) {
@@ -65,8 +114,12 @@ static void admin_service_get_status(Probed__V1__AdminService_Service *table,
     response.counters = message_pointers;
     response.n_counters = OVERVIEW_COUNTER_COUNT;
     response.sandbox = overview.seal;
+    fill_times(times, service_timing(service), &response);
     rpc_call_reply(closure_data, &response.base);
+    free(times);
 }
+
+/* ---- homes ---- */
 
 struct home_row {
     Probed__V1__HomeInfo info;
@@ -106,7 +159,10 @@ static void admin_service_list_homes(Probed__V1__AdminService_Service *table,
     if (views == NULL || rows == NULL || infos == NULL) {
         fail_for_memory(call);
     } else {
-        response.n_homes = shell_look_homes(service->shell, request->after, views, count_max, &more);
+        if (request->busy)
+            response.n_homes = shell_look_busy_homes(service->shell, views, count_max, &more);
+        else
+            response.n_homes = shell_look_homes(service->shell, request->after, views, count_max, &more);
         for (size_t i = 0; i < response.n_homes; i++) {
             fill_home(&rows[i], &views[i]);
             infos[i] = &rows[i].info;
@@ -119,6 +175,8 @@ static void admin_service_list_homes(Probed__V1__AdminService_Service *table,
     free(rows);
     free(views);
 }
+
+/* ---- workers ---- */
 
 /* What a page of workers becomes; the pages are chained, since there may be as many as pool.workers_max. */
 struct worker_page {
@@ -238,6 +296,46 @@ static void admin_service_list_workers(Probed__V1__AdminService_Service *table,
         free(pages);
         pages = next;
     }
+}
+
+/* ---- events ---- */
+
+static void fill_event(Probed__V1__EventInfo *info, struct history_event *event)
+{
+    probed__v1__event_info__init(info);
+    info->at_ms = event->at_ms;
+    info->home = event->home;
+    info->provider = event->provider;
+    info->generation = event->generation;
+    info->cause = (Probed__V1__Cause)event->cause;
+    info->reason = event->reason;
+}
+
+static void admin_service_list_events(Probed__V1__AdminService_Service *table,
+                                      const Probed__V1__ListEventsRequest *request,
+                                      Probed__V1__ListEventsResponse_Closure closure, void *closure_data)
+{
+    struct service *service = SERVICE_OF(table, admin);
+    Probed__V1__ListEventsResponse response = PROBED__V1__LIST_EVENTS_RESPONSE__INIT;
+    Probed__V1__EventInfo infos[HISTORY_EVENT_COUNT_MAX], *pointers[HISTORY_EVENT_COUNT_MAX];
+    struct history_event *events = malloc(HISTORY_EVENT_COUNT_MAX * sizeof *events);
+    size_t count_max = HISTORY_EVENT_COUNT_MAX;
+
+    (void)closure;
+    if (events == NULL) {
+        fail_for_memory(closure_data);
+        return;
+    }
+    if (request->limit > 0 && request->limit < count_max)
+        count_max = request->limit;
+    response.n_events = shell_look_history(service->shell, events, count_max);
+    for (size_t i = 0; i < response.n_events; i++) {
+        fill_event(&infos[i], &events[i]);
+        pointers[i] = &infos[i];
+    }
+    response.events = pointers;
+    rpc_call_reply(closure_data, &response.base);
+    free(events);
 }
 
 Probed__V1__AdminService_Service admin_service_table(void)

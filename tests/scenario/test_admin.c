@@ -125,6 +125,111 @@ START_TEST(counters_tell_each_decision)
 }
 END_TEST
 
+/* How many calls of this kind there were, by GetStatus' histogram. */
+static uint64_t timed(const Probed__V1__GetStatusResponse *status, const char *origin, const char *code)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < status->n_times; i++) {
+        const Probed__V1__CallTimes *times = status->times[i];
+
+        ck_assert_uint_eq(times->n_buckets, status->n_time_bounds_us + 1);
+        if (strcmp(times->origin, origin) != 0 || strcmp(times->status, code) != 0)
+            continue;
+        ck_assert_uint_gt(times->sum_us, 0);
+        for (size_t bucket = 0; bucket < times->n_buckets; bucket++)
+            count += times->buckets[bucket];
+    }
+    return count;
+}
+
+START_TEST(times_have_each_call_by_origin_and_code)
+{
+    Probed__V1__GetStatusRequest request = PROBED__V1__GET_STATUS_REQUEST__INIT;
+    const Probed__V1__GetStatusResponse *status;
+    struct call *call;
+
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_COLD);
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+    expect_origin(begin("openrouter", NULL), PROBED__V1__ORIGIN__ORIGIN_CACHED);
+    expect_failure(begin("wrong-id", NULL), STATUS_INTERNAL, NULL);
+    call = call_begin(caller, METHOD_GET_STATUS, 0, &request.base);
+    status = (const Probed__V1__GetStatusResponse *)call_payload(call, &probed__v1__get_status_response__descriptor);
+    ck_assert_uint_eq(status->n_times, 3);
+    ck_assert_uint_eq(timed(status, "cold", "OK"), 1);
+    ck_assert_uint_eq(timed(status, "cached", "OK"), 2);
+    ck_assert_uint_eq(timed(status, "none", "INTERNAL"), 1);
+    for (size_t i = 1; i < status->n_time_bounds_us; i++)
+        ck_assert_uint_gt(status->time_bounds_us[i], status->time_bounds_us[i - 1]);
+    call_end(call);
+}
+END_TEST
+
+START_TEST(busy_homes_are_those_in_which_something_happens)
+{
+    Probed__V1__ListHomesRequest request = PROBED__V1__LIST_HOMES_REQUEST__INIT;
+    const Probed__V1__ListHomesResponse *list;
+    struct home quiet;
+    struct call *call;
+
+    home_create(&quiet, &stage.scratch, "quiet");
+    call = invalidate_begin(caller, quiet.path, "", PROBED__V1__BARRIER__BARRIER_FENCED);
+    invalidate_response(call);
+    call_end(call);
+    expect_plan(begin("openrouter", NULL), "one");
+    list = list_homes(&call, "", 0);
+    ck_assert_uint_eq(list->n_homes, 2);
+    call_end(call);
+    request.busy = true;
+    call = call_begin(caller, METHOD_HOMES, 0, &request.base);
+    list = (const Probed__V1__ListHomesResponse *)call_payload(call, &probed__v1__list_homes_response__descriptor);
+    ck_assert_uint_eq(list->n_homes, 1);
+    ck_assert_str_eq(list->homes[0]->home, home->path);
+    ck_assert(!list->more);
+    call_end(call);
+}
+END_TEST
+
+static const Probed__V1__ListEventsResponse *list_events(struct call **call, uint32_t limit)
+{
+    Probed__V1__ListEventsRequest request = PROBED__V1__LIST_EVENTS_REQUEST__INIT;
+
+    request.limit = limit;
+    *call = call_begin(caller, METHOD_EVENTS, 0, &request.base);
+    return (const Probed__V1__ListEventsResponse *)call_payload(*call, &probed__v1__list_events_response__descriptor);
+}
+
+START_TEST(changes_are_listed_the_newest_first)
+{
+    static const char *const providers[] = {"openrouter", "", "anthropic"};
+    const Probed__V1__ListEventsResponse *list;
+    struct call *call;
+
+    list = list_events(&call, 0);
+    ck_assert_uint_eq(list->n_events, 0);
+    call_end(call);
+    for (size_t i = 0; i < ROW_COUNT(providers); i++) {
+        call = invalidate_begin(caller, home->path, providers[i], PROBED__V1__BARRIER__BARRIER_FENCED);
+        invalidate_response(call);
+        call_end(call);
+    }
+    list = list_events(&call, 0);
+    ck_assert_uint_eq(list->n_events, ROW_COUNT(providers));
+    for (size_t i = 0; i < list->n_events; i++) {
+        ck_assert_str_eq(list->events[i]->home, home->path);
+        ck_assert_str_eq(list->events[i]->provider, providers[ROW_COUNT(providers) - 1 - i]);
+        ck_assert_uint_eq(list->events[i]->generation, 4 - i);
+        ck_assert_int_eq((int)list->events[i]->cause, PROBED__V1__CAUSE__CAUSE_REQUESTED);
+        ck_assert_int_gt(list->events[i]->at_ms, 0);
+    }
+    call_end(call);
+    list = list_events(&call, 1);
+    ck_assert_uint_eq(list->n_events, 1);
+    ck_assert_str_eq(list->events[0]->provider, "anthropic");
+    call_end(call);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("admin");
@@ -134,5 +239,8 @@ int main(void)
     tcase_add_test(tcase, a_worker_is_shown_with_what_it_does);
     tcase_add_test(tcase, workers_are_found_however_their_homes_path_is_spelled);
     tcase_add_test(tcase, counters_tell_each_decision);
+    tcase_add_test(tcase, times_have_each_call_by_origin_and_code);
+    tcase_add_test(tcase, busy_homes_are_those_in_which_something_happens);
+    tcase_add_test(tcase, changes_are_listed_the_newest_first);
     return check_main(suite);
 }

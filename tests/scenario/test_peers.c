@@ -351,12 +351,14 @@ START_TEST(an_admitted_uid_is_no_administrator)
     Probed__V1__GetStatusRequest status = PROBED__V1__GET_STATUS_REQUEST__INIT;
     Probed__V1__ListHomesRequest homes = PROBED__V1__LIST_HOMES_REQUEST__INIT;
     Probed__V1__ListWorkersRequest workers = PROBED__V1__LIST_WORKERS_REQUEST__INIT;
+    Probed__V1__ListEventsRequest events = PROBED__V1__LIST_EVENTS_REQUEST__INIT;
     Grpc__Health__V1__HealthCheckRequest health = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
 
     ck_assert_int_eq(ask_as(OTHER_UID, METHOD_INVALIDATE, &every.base), STATUS_PERMISSION_DENIED);
     ck_assert_int_eq(ask_as(OTHER_UID, METHOD_GET_STATUS, &status.base), STATUS_PERMISSION_DENIED);
     ck_assert_int_eq(ask_as(OTHER_UID, METHOD_HOMES, &homes.base), STATUS_PERMISSION_DENIED);
     ck_assert_int_eq(ask_as(OTHER_UID, METHOD_WORKERS, &workers.base), STATUS_PERMISSION_DENIED);
+    ck_assert_int_eq(ask_as(OTHER_UID, METHOD_EVENTS, &events.base), STATUS_PERMISSION_DENIED);
     ck_assert_int_eq(ask_as(OTHER_UID, METHOD_HEALTH, &health.base), STATUS_OK);
 }
 END_TEST

@@ -86,6 +86,7 @@ const Probed__V1__SyncResponse *sync_response(struct call *call);
 #define METHOD_GET_STATUS "/probed.v1.AdminService/GetStatus"
 #define METHOD_WORKERS    "/probed.v1.AdminService/ListWorkers"
 #define METHOD_HOMES      "/probed.v1.AdminService/ListHomes"
+#define METHOD_EVENTS     "/probed.v1.AdminService/ListEvents"
 #define METHOD_HEALTH     "/grpc.health.v1.Health/Check"
 
 #endif

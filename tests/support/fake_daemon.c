@@ -475,6 +475,21 @@ static nng_msg *list_workers(const Probed__V1__ListWorkersRequest *request)
     return answer(&response.base);
 }
 
+static nng_msg *list_events(void)
+{
+    Probed__V1__ListEventsResponse response = PROBED__V1__LIST_EVENTS_RESPONSE__INIT;
+    Probed__V1__EventInfo info = PROBED__V1__EVENT_INFO__INIT, *infos[] = {&info};
+
+    info.at_ms = 1795526400000;
+    info.home = (char *)(uintptr_t) "/h/a";
+    info.generation = 2;
+    info.cause = PROBED__V1__CAUSE__CAUSE_REQUESTED;
+    info.reason = (char *)(uintptr_t) "rotated";
+    response.events = infos;
+    response.n_events = 1;
+    return answer(&response.base);
+}
+
 /* ---- calls ---- */
 
 static nng_msg *dispatch(const Probed__V1__RpcRequest *envelope, const ProtobufCServiceDescriptor *service,
@@ -497,6 +512,8 @@ static nng_msg *dispatch(const Probed__V1__RpcRequest *envelope, const ProtobufC
         return get_status();
     if (strcmp(method->name, "ListHomes") == 0)
         return list_homes((Probed__V1__ListHomesRequest *)input);
+    if (strcmp(method->name, "ListEvents") == 0)
+        return list_events();
     return list_workers((Probed__V1__ListWorkersRequest *)input);
 }
 

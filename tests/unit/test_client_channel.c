@@ -994,11 +994,13 @@ START_TEST(every_method_has_its_function)
     Probed__V1__GetStatusRequest get_status = PROBED__V1__GET_STATUS_REQUEST__INIT;
     Probed__V1__ListHomesRequest list_homes = PROBED__V1__LIST_HOMES_REQUEST__INIT;
     Probed__V1__ListWorkersRequest list_workers = PROBED__V1__LIST_WORKERS_REQUEST__INIT;
+    Probed__V1__ListEventsRequest list_events = PROBED__V1__LIST_EVENTS_REQUEST__INIT;
     Probed__V1__InvalidateResponse *invalidated;
     Probed__V1__SyncResponse *synced;
     Probed__V1__GetStatusResponse *status;
     Probed__V1__ListHomesResponse *homes;
     Probed__V1__ListWorkersResponse *workers;
+    Probed__V1__ListEventsResponse *events;
 
     invalidate.home = sync.home = (char *)(uintptr_t) "/h";
     ck_assert_int_eq(probed_invalidate(channel, &invalidate, NULL, &invalidated).code, PROBED_OK);
@@ -1011,11 +1013,14 @@ START_TEST(every_method_has_its_function)
     ck_assert_uint_eq(homes->n_homes, 2);
     ck_assert_int_eq(probed_list_workers(channel, &list_workers, NULL, &workers).code, PROBED_OK);
     ck_assert_uint_eq(workers->workers[0]->worker_id, 17);
+    ck_assert_int_eq(probed_list_events(channel, &list_events, NULL, &events).code, PROBED_OK);
+    ck_assert_str_eq(events->events[0]->reason, "rotated");
     probed__v1__invalidate_response__free_unpacked(invalidated, NULL);
     probed__v1__sync_response__free_unpacked(synced, NULL);
     probed__v1__get_status_response__free_unpacked(status, NULL);
     probed__v1__list_homes_response__free_unpacked(homes, NULL);
     probed__v1__list_workers_response__free_unpacked(workers, NULL);
+    probed__v1__list_events_response__free_unpacked(events, NULL);
     probed_channel_close(channel);
 }
 END_TEST

@@ -166,6 +166,10 @@ PROBED_API struct probed_status probed_list_workers(struct probed_channel *chann
                                                     const Probed__V1__ListWorkersRequest *request,
                                                     const struct probed_call_options *options,
                                                     Probed__V1__ListWorkersResponse **response_out);
+PROBED_API struct probed_status probed_list_events(struct probed_channel *channel,
+                                                   const Probed__V1__ListEventsRequest *request,
+                                                   const struct probed_call_options *options,
+                                                   Probed__V1__ListEventsResponse **response_out);
 
 /* gRPC's health check.  `service` NULL or empty: the whole daemon; NOT_FOUND: a service that it does not have.
  * false while the daemon drains. */

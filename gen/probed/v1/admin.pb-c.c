@@ -97,6 +97,51 @@ void   probed__v1__get_status_response__free_unpacked
   assert(message->base.descriptor == &probed__v1__get_status_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   probed__v1__call_times__init
+                     (Probed__V1__CallTimes         *message)
+{
+  static const Probed__V1__CallTimes init_value = PROBED__V1__CALL_TIMES__INIT;
+  *message = init_value;
+}
+size_t probed__v1__call_times__get_packed_size
+                     (const Probed__V1__CallTimes *message)
+{
+  assert(message->base.descriptor == &probed__v1__call_times__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t probed__v1__call_times__pack
+                     (const Probed__V1__CallTimes *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &probed__v1__call_times__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t probed__v1__call_times__pack_to_buffer
+                     (const Probed__V1__CallTimes *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &probed__v1__call_times__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Probed__V1__CallTimes *
+       probed__v1__call_times__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Probed__V1__CallTimes *)
+     protobuf_c_message_unpack (&probed__v1__call_times__descriptor,
+                                allocator, len, data);
+}
+void   probed__v1__call_times__free_unpacked
+                     (Probed__V1__CallTimes *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &probed__v1__call_times__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   probed__v1__worker_counts__init
                      (Probed__V1__WorkerCounts         *message)
 {
@@ -457,6 +502,141 @@ void   probed__v1__worker_info__free_unpacked
   assert(message->base.descriptor == &probed__v1__worker_info__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   probed__v1__list_events_request__init
+                     (Probed__V1__ListEventsRequest         *message)
+{
+  static const Probed__V1__ListEventsRequest init_value = PROBED__V1__LIST_EVENTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t probed__v1__list_events_request__get_packed_size
+                     (const Probed__V1__ListEventsRequest *message)
+{
+  assert(message->base.descriptor == &probed__v1__list_events_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t probed__v1__list_events_request__pack
+                     (const Probed__V1__ListEventsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &probed__v1__list_events_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t probed__v1__list_events_request__pack_to_buffer
+                     (const Probed__V1__ListEventsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &probed__v1__list_events_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Probed__V1__ListEventsRequest *
+       probed__v1__list_events_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Probed__V1__ListEventsRequest *)
+     protobuf_c_message_unpack (&probed__v1__list_events_request__descriptor,
+                                allocator, len, data);
+}
+void   probed__v1__list_events_request__free_unpacked
+                     (Probed__V1__ListEventsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &probed__v1__list_events_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   probed__v1__list_events_response__init
+                     (Probed__V1__ListEventsResponse         *message)
+{
+  static const Probed__V1__ListEventsResponse init_value = PROBED__V1__LIST_EVENTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t probed__v1__list_events_response__get_packed_size
+                     (const Probed__V1__ListEventsResponse *message)
+{
+  assert(message->base.descriptor == &probed__v1__list_events_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t probed__v1__list_events_response__pack
+                     (const Probed__V1__ListEventsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &probed__v1__list_events_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t probed__v1__list_events_response__pack_to_buffer
+                     (const Probed__V1__ListEventsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &probed__v1__list_events_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Probed__V1__ListEventsResponse *
+       probed__v1__list_events_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Probed__V1__ListEventsResponse *)
+     protobuf_c_message_unpack (&probed__v1__list_events_response__descriptor,
+                                allocator, len, data);
+}
+void   probed__v1__list_events_response__free_unpacked
+                     (Probed__V1__ListEventsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &probed__v1__list_events_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   probed__v1__event_info__init
+                     (Probed__V1__EventInfo         *message)
+{
+  static const Probed__V1__EventInfo init_value = PROBED__V1__EVENT_INFO__INIT;
+  *message = init_value;
+}
+size_t probed__v1__event_info__get_packed_size
+                     (const Probed__V1__EventInfo *message)
+{
+  assert(message->base.descriptor == &probed__v1__event_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t probed__v1__event_info__pack
+                     (const Probed__V1__EventInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &probed__v1__event_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t probed__v1__event_info__pack_to_buffer
+                     (const Probed__V1__EventInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &probed__v1__event_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Probed__V1__EventInfo *
+       probed__v1__event_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Probed__V1__EventInfo *)
+     protobuf_c_message_unpack (&probed__v1__event_info__descriptor,
+                                allocator, len, data);
+}
+void   probed__v1__event_info__free_unpacked
+                     (Probed__V1__EventInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &probed__v1__event_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 #define probed__v1__get_status_request__field_descriptors NULL
 #define probed__v1__get_status_request__field_indices_by_name NULL
 #define probed__v1__get_status_request__number_ranges NULL
@@ -475,7 +655,7 @@ const ProtobufCMessageDescriptor probed__v1__get_status_request__descriptor =
   (ProtobufCMessageInit) probed__v1__get_status_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor probed__v1__get_status_response__field_descriptors[11] =
+static const ProtobufCFieldDescriptor probed__v1__get_status_response__field_descriptors[13] =
 {
   {
     "version",
@@ -609,6 +789,30 @@ static const ProtobufCFieldDescriptor probed__v1__get_status_response__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "times",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Probed__V1__GetStatusResponse, n_times),
+    offsetof(Probed__V1__GetStatusResponse, times),
+    &probed__v1__call_times__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time_bounds_us",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Probed__V1__GetStatusResponse, n_time_bounds_us),
+    offsetof(Probed__V1__GetStatusResponse, time_bounds_us),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned probed__v1__get_status_response__field_indices_by_name[] = {
   5,   /* field[5] = cache_entries */
@@ -618,6 +822,8 @@ static const unsigned probed__v1__get_status_response__field_indices_by_name[] =
   6,   /* field[6] = flights */
   4,   /* field[4] = homes */
   10,   /* field[10] = sandbox */
+  12,   /* field[12] = time_bounds_us */
+  11,   /* field[11] = times */
   2,   /* field[2] = uptime_ms */
   0,   /* field[0] = version */
   7,   /* field[7] = waiting */
@@ -626,7 +832,7 @@ static const unsigned probed__v1__get_status_response__field_indices_by_name[] =
 static const ProtobufCIntRange probed__v1__get_status_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor probed__v1__get_status_response__descriptor =
 {
@@ -636,11 +842,88 @@ const ProtobufCMessageDescriptor probed__v1__get_status_response__descriptor =
   "Probed__V1__GetStatusResponse",
   "probed.v1",
   sizeof(Probed__V1__GetStatusResponse),
-  11,
+  13,
   probed__v1__get_status_response__field_descriptors,
   probed__v1__get_status_response__field_indices_by_name,
   1,  probed__v1__get_status_response__number_ranges,
   (ProtobufCMessageInit) probed__v1__get_status_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor probed__v1__call_times__field_descriptors[4] =
+{
+  {
+    "origin",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__CallTimes, origin),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "status",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__CallTimes, status),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "buckets",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Probed__V1__CallTimes, n_buckets),
+    offsetof(Probed__V1__CallTimes, buckets),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sum_us",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__CallTimes, sum_us),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned probed__v1__call_times__field_indices_by_name[] = {
+  2,   /* field[2] = buckets */
+  0,   /* field[0] = origin */
+  1,   /* field[1] = status */
+  3,   /* field[3] = sum_us */
+};
+static const ProtobufCIntRange probed__v1__call_times__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor probed__v1__call_times__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "probed.v1.CallTimes",
+  "CallTimes",
+  "Probed__V1__CallTimes",
+  "probed.v1",
+  sizeof(Probed__V1__CallTimes),
+  4,
+  probed__v1__call_times__field_descriptors,
+  probed__v1__call_times__field_indices_by_name,
+  1,  probed__v1__call_times__number_ranges,
+  (ProtobufCMessageInit) probed__v1__call_times__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor probed__v1__worker_counts__field_descriptors[5] =
@@ -784,7 +1067,7 @@ const ProtobufCMessageDescriptor probed__v1__counter__descriptor =
   (ProtobufCMessageInit) probed__v1__counter__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor probed__v1__list_homes_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor probed__v1__list_homes_request__field_descriptors[3] =
 {
   {
     "after",
@@ -810,15 +1093,28 @@ static const ProtobufCFieldDescriptor probed__v1__list_homes_request__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "busy",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__ListHomesRequest, busy),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned probed__v1__list_homes_request__field_indices_by_name[] = {
   0,   /* field[0] = after */
+  2,   /* field[2] = busy */
   1,   /* field[1] = limit */
 };
 static const ProtobufCIntRange probed__v1__list_homes_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor probed__v1__list_homes_request__descriptor =
 {
@@ -828,7 +1124,7 @@ const ProtobufCMessageDescriptor probed__v1__list_homes_request__descriptor =
   "Probed__V1__ListHomesRequest",
   "probed.v1",
   sizeof(Probed__V1__ListHomesRequest),
-  2,
+  3,
   probed__v1__list_homes_request__field_descriptors,
   probed__v1__list_homes_request__field_indices_by_name,
   1,  probed__v1__list_homes_request__number_ranges,
@@ -1272,6 +1568,185 @@ const ProtobufCMessageDescriptor probed__v1__worker_info__descriptor =
   (ProtobufCMessageInit) probed__v1__worker_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor probed__v1__list_events_request__field_descriptors[1] =
+{
+  {
+    "limit",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__ListEventsRequest, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned probed__v1__list_events_request__field_indices_by_name[] = {
+  0,   /* field[0] = limit */
+};
+static const ProtobufCIntRange probed__v1__list_events_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor probed__v1__list_events_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "probed.v1.ListEventsRequest",
+  "ListEventsRequest",
+  "Probed__V1__ListEventsRequest",
+  "probed.v1",
+  sizeof(Probed__V1__ListEventsRequest),
+  1,
+  probed__v1__list_events_request__field_descriptors,
+  probed__v1__list_events_request__field_indices_by_name,
+  1,  probed__v1__list_events_request__number_ranges,
+  (ProtobufCMessageInit) probed__v1__list_events_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor probed__v1__list_events_response__field_descriptors[1] =
+{
+  {
+    "events",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Probed__V1__ListEventsResponse, n_events),
+    offsetof(Probed__V1__ListEventsResponse, events),
+    &probed__v1__event_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned probed__v1__list_events_response__field_indices_by_name[] = {
+  0,   /* field[0] = events */
+};
+static const ProtobufCIntRange probed__v1__list_events_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor probed__v1__list_events_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "probed.v1.ListEventsResponse",
+  "ListEventsResponse",
+  "Probed__V1__ListEventsResponse",
+  "probed.v1",
+  sizeof(Probed__V1__ListEventsResponse),
+  1,
+  probed__v1__list_events_response__field_descriptors,
+  probed__v1__list_events_response__field_indices_by_name,
+  1,  probed__v1__list_events_response__number_ranges,
+  (ProtobufCMessageInit) probed__v1__list_events_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor probed__v1__event_info__field_descriptors[6] =
+{
+  {
+    "at_ms",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__EventInfo, at_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "home",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__EventInfo, home),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "provider",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__EventInfo, provider),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "generation",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__EventInfo, generation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cause",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__EventInfo, cause),
+    &probed__v1__cause__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Probed__V1__EventInfo, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned probed__v1__event_info__field_indices_by_name[] = {
+  0,   /* field[0] = at_ms */
+  4,   /* field[4] = cause */
+  3,   /* field[3] = generation */
+  1,   /* field[1] = home */
+  2,   /* field[2] = provider */
+  5,   /* field[5] = reason */
+};
+static const ProtobufCIntRange probed__v1__event_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor probed__v1__event_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "probed.v1.EventInfo",
+  "EventInfo",
+  "Probed__V1__EventInfo",
+  "probed.v1",
+  sizeof(Probed__V1__EventInfo),
+  6,
+  probed__v1__event_info__field_descriptors,
+  probed__v1__event_info__field_indices_by_name,
+  1,  probed__v1__event_info__number_ranges,
+  (ProtobufCMessageInit) probed__v1__event_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue probed__v1__worker_state__enum_values_by_number[6] =
 {
   { "WORKER_STATE_UNSPECIFIED", "PROBED__V1__WORKER_STATE__WORKER_STATE_UNSPECIFIED", 0 },
@@ -1308,14 +1783,16 @@ const ProtobufCEnumDescriptor probed__v1__worker_state__descriptor =
   probed__v1__worker_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor probed__v1__admin_service__method_descriptors[3] =
+static const ProtobufCMethodDescriptor probed__v1__admin_service__method_descriptors[4] =
 {
   { "GetStatus", &probed__v1__get_status_request__descriptor, &probed__v1__get_status_response__descriptor },
   { "ListHomes", &probed__v1__list_homes_request__descriptor, &probed__v1__list_homes_response__descriptor },
   { "ListWorkers", &probed__v1__list_workers_request__descriptor, &probed__v1__list_workers_response__descriptor },
+  { "ListEvents", &probed__v1__list_events_request__descriptor, &probed__v1__list_events_response__descriptor },
 };
 const unsigned probed__v1__admin_service__method_indices_by_name[] = {
   0,        /* GetStatus */
+  3,        /* ListEvents */
   1,        /* ListHomes */
   2         /* ListWorkers */
 };
@@ -1326,7 +1803,7 @@ const ProtobufCServiceDescriptor probed__v1__admin_service__descriptor =
   "AdminService",
   "Probed__V1__AdminService",
   "probed.v1",
-  3,
+  4,
   probed__v1__admin_service__method_descriptors,
   probed__v1__admin_service__method_indices_by_name
 };
@@ -1353,6 +1830,14 @@ void probed__v1__admin_service__list_workers(ProtobufCService *service,
 {
   assert(service->descriptor == &probed__v1__admin_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void probed__v1__admin_service__list_events(ProtobufCService *service,
+                                            const Probed__V1__ListEventsRequest *input,
+                                            Probed__V1__ListEventsResponse_Closure closure,
+                                            void *closure_data)
+{
+  assert(service->descriptor == &probed__v1__admin_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void probed__v1__admin_service__init (Probed__V1__AdminService_Service *service,
                                       Probed__V1__AdminService_ServiceDestroy destroy)
