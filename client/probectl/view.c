@@ -45,6 +45,7 @@ void view_init(struct view *view, FILE *out)
 /* The character that `text` begins with, and its size; 0xfffd for a byte that begins none. */
 static wchar_t next_character(const char *text, size_t *size_out)
 {
+    static const wchar_t least[] = {[2] = 0x80, [3] = 0x800, [4] = 0x10000};
     const unsigned char *bytes = (const unsigned char *)text;
     unsigned size = bytes[0] < 0x80 ? 1 : (bytes[0] & 0xe0) == 0xc0 ? 2 : (bytes[0] & 0xf0) == 0xe0 ? 3 : 4;
     wchar_t value = size == 1 ? bytes[0] : bytes[0] & (0x7f >> size);
@@ -57,6 +58,8 @@ static wchar_t next_character(const char *text, size_t *size_out)
             return 0xfffd;
         value = (wchar_t)(value << 6 | (bytes[i] & 0x3f));
     }
+    if (value < least[size]) /* a longer form than it needs is no UTF-8 */
+        return 0xfffd;
     *size_out = size;
     return value;
 }
@@ -69,8 +72,7 @@ static bool is_unfit(wchar_t c)
            (c >= 0x2066 && c <= 0x2069) || c == 0x061c || c == 0xfeff;
 }
 
-/* The next character as it is shown: its bytes and columns.  Advances `text`. */
-static const char *next_shown(const struct view *view, const char **text, size_t *size_out, unsigned *columns_out)
+const char *view_next_shown(const struct view *view, const char **text, size_t *size_out, unsigned *columns_out)
 {
     const char *begin = *text;
     size_t size;
@@ -95,7 +97,7 @@ unsigned view_columns(const struct view *view, const char *text)
         unsigned columns;
         size_t size;
 
-        next_shown(view, &text, &size, &columns);
+        view_next_shown(view, &text, &size, &columns);
         total += columns;
     }
     return total;
@@ -126,7 +128,7 @@ static void put_clean(const struct view *view, const char *text, size_t size)
     while (text < end) {
         unsigned columns;
         size_t shown_size;
-        const char *shown = next_shown(view, &text, &shown_size, &columns);
+        const char *shown = view_next_shown(view, &text, &shown_size, &columns);
 
         fwrite(shown, 1, shown_size, view->out);
     }

@@ -30,6 +30,10 @@ void view_init(struct view *view, FILE *out);
 /* How many columns the text takes once it is clean. */
 unsigned view_columns(const struct view *view, const char *text);
 
+/* The next character as it may be shown: its bytes, how many, and the columns that it takes (0: it joins the one
+ * before).  Advances `text`, which is not at its end. */
+const char *view_next_shown(const struct view *view, const char **text, size_t *size_out, unsigned *columns_out);
+
 /* Cleaned, in a style. */
 void view_text(const struct view *view, enum view_style style, const char *text);
 void view_format(const struct view *view, enum view_style style, const char *format, ...) PRINTF_LIKE(3, 4);
