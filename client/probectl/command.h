@@ -51,6 +51,7 @@ enum command_exit command_sync(int argc, char **argv, struct command_options *op
 enum command_exit command_homes(int argc, char **argv, struct command_options *options);
 enum command_exit command_workers(int argc, char **argv, struct command_options *options);
 enum command_exit command_status(int argc, char **argv, struct command_options *options);
+enum command_exit command_top(int argc, char **argv, struct command_options *options);
 enum command_exit command_health(int argc, char **argv, struct command_options *options);
 enum command_exit command_call(int argc, char **argv, struct command_options *options);
 

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"homes", "the homes that the daemon knows", command_homes},
     {"workers", "its worker processes", command_workers},
     {"status", "how the daemon does", command_status},
+    {"top", "the daemon live, in a terminal", command_top},
     {"health", "whether it serves calls", command_health},
     {"call", "any method, with packed messages", command_call},
 };
