@@ -70,7 +70,8 @@ static const struct argp argp = {
     .parser = parse,
     .doc = "Shows the daemon live in a terminal: answers by origin with their rate and how long they took, workers by "
            "state, and lists of homes, workers, changes of credentials, and answers by their code.\vKeys: q quits, h "
-           "tells the others.  A daemon that goes is waited for.  For administrators, as status is.\n\nExit status: 0: "
+           "tells the others.  A daemon that goes is waited for; one that takes longer than 5 s (or --timeout) does "
+           "not answer.  For administrators, as status is.\n\nExit status: 0: "
            "the user quit; 2: wrong usage, or no terminal that can be drawn on; 69: there was no daemon at the "
            "beginning; 70: it did not answer, or not to this user.",
     .children = command_children,

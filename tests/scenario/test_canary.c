@@ -339,12 +339,12 @@ static void look_at_admin_answers(void)
     Probed__V1__GetStatusRequest status = PROBED__V1__GET_STATUS_REQUEST__INIT;
     Probed__V1__ListHomesRequest homes = PROBED__V1__LIST_HOMES_REQUEST__INIT;
     Probed__V1__ListWorkersRequest workers = PROBED__V1__LIST_WORKERS_REQUEST__INIT;
-    Probed__V1__ListEventsRequest events = PROBED__V1__LIST_EVENTS_REQUEST__INIT;
+    Probed__V1__ListEventsRequest changes = PROBED__V1__LIST_EVENTS_REQUEST__INIT;
 
     take_reply(call_begin(caller, METHOD_GET_STATUS, 0, &status.base));
     take_reply(call_begin(caller, METHOD_HOMES, 0, &homes.base));
     take_reply(call_begin(caller, METHOD_WORKERS, 0, &workers.base));
-    take_reply(call_begin(caller, METHOD_EVENTS, 0, &events.base));
+    take_reply(call_begin(caller, METHOD_EVENTS, 0, &changes.base));
 }
 
 static void look_at_events(void)
