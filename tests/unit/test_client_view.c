@@ -450,6 +450,7 @@ static const struct {
     {5 * 24 * (int64_t)HOUR_MS, "in 5 d (Sun 13:20)"},
     {7 * 24 * (int64_t)HOUR_MS, "in 7 d (1 Dec)"},
     {60 * 24 * (int64_t)HOUR_MS, "in 60 d (23 Jan 2027)"},
+    {365 * 24 * (int64_t)HOUR_MS, "in 365 d (24 Nov 2027)"}, /* the same day, of another year */
 };
 
 START_TEST(moments_are_said_as_near_as_they_are)
