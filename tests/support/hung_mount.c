@@ -15,7 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REQUEST_SIZE = 65536, WRITE_SIZE_MAX = 4096, ATTRIBUTES_VALID_S = 3600, OWNED_NODE = 1 << 20 };
+enum {
+    REQUEST_SIZE = 65536,
+    WRITE_SIZE_MAX = 4096,
+    ATTRIBUTES_VALID_S = 3600,
+    OWNED_NODE = 1 << 20,
+    ENV_NODE = 1 << 24
+};
 
 bool hung_mount_possible(void)
 {
@@ -47,13 +53,52 @@ static struct fuse_attr directory_of(uint64_t node)
     return (struct fuse_attr){.ino = node, .mode = S_IFDIR | 0755, .nlink = 2, .uid = owner, .gid = owner};
 }
 
-/* Whatever is asked while it is well. */
+static struct fuse_attr attributes_of(const struct hung_mount *mount, uint64_t node)
+{
+    struct fuse_attr attributes = directory_of(node);
+    const char *env = atomic_load(&mount->env);
+
+    if ((node & ENV_NODE) == 0)
+        return attributes;
+    attributes.mode = S_IFREG | 0644;
+    attributes.nlink = 1;
+    attributes.size = env == NULL ? 0 : strlen(env);
+    return attributes;
+}
+
+/* The `.env` of a directory; whether it was that what was asked for. */
+static bool answer_env(const struct hung_mount *mount, const struct fuse_in_header *head, const char *request)
+{
+    const struct fuse_open_out opened = {.open_flags = FOPEN_DIRECT_IO};
+    const char *env = atomic_load(&mount->env);
+    struct fuse_entry_out entry = {.nodeid = head->nodeid | ENV_NODE};
+    struct fuse_read_in part;
+
+    entry.attr = attributes_of(mount, entry.nodeid);
+    if (env == NULL)
+        return false;
+    if (head->opcode == FUSE_LOOKUP && head->nodeid != FUSE_ROOT_ID && strcmp(request, ".env") == 0) {
+        answer(mount->device, head->unique, 0, &entry, sizeof entry);
+    } else if (head->opcode == FUSE_OPEN) {
+        answer(mount->device, head->unique, 0, &opened, sizeof opened);
+    } else if (head->opcode == FUSE_READ) {
+        memcpy(&part, request, sizeof part);
+        answer(mount->device, head->unique, 0, env, part.offset == 0 ? strlen(env) : 0);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Whatever is asked while it is well; `name` is what stands behind the head. */
 static void answer_well(const struct hung_mount *mount, const struct fuse_in_header *head, const char *name)
 {
     uint64_t first_node = name[0] == 'n' ? OWNED_NODE : FUSE_ROOT_ID + 1;
     struct fuse_entry_out entry = {.nodeid = first_node + (uint64_t)strtoul(name + 1, NULL, 10)};
-    struct fuse_attr_out attributes = {.attr_valid = mount->keep_s, .attr = directory_of(head->nodeid)};
+    struct fuse_attr_out attributes = {.attr_valid = mount->keep_s, .attr = attributes_of(mount, head->nodeid)};
 
+    if (answer_env(mount, head, name))
+        return;
     entry.entry_valid = entry.attr_valid = mount->keep_s;
     entry.attr = directory_of(entry.nodeid);
     if (head->opcode == FUSE_GETATTR)
@@ -118,6 +163,7 @@ bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well,
     mount->keep_s = keep_s;
     atomic_init(&mount->well, well);
     atomic_init(&mount->deaf, false);
+    atomic_init(&mount->env, NULL);
     mount->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (mount->device < 0)
         return false;
@@ -130,6 +176,11 @@ bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well,
     }
     close(mount->device);
     return false;
+}
+
+void hung_mount_write(struct hung_mount *mount, const char *env)
+{
+    atomic_store(&mount->env, env);
 }
 
 void hung_mount_hang(struct hung_mount *mount, bool deaf)

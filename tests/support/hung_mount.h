@@ -1,6 +1,7 @@
 /* A file system that hangs: a FUSE mount whose server answers for its root directory and for nothing below it, or does
- * for a while.  While it is well, each name in it that begins with 'h' is a directory without anything in it, root's,
- * or HUNG_MOUNT_OWNER's where it begins with 'n'.
+ * for a while.  While it is well, each name in it that begins with 'h' is a directory, root's, or HUNG_MOUNT_OWNER's
+ * where it begins with 'n'.  There is nothing in them but a `.env`, once that was written: by the server, as on another
+ * machine, so that the kernel tells nobody of it.
  *
  * It is mounted in a mount namespace of this process's own, so nothing is left when the process ends, however it does.
  * Open it before other threads start: those share the namespace.
@@ -19,6 +20,7 @@ struct hung_mount {
     int device;            /* /dev/fuse */
     int hung[2];           /* a pipe: a byte for every look-up that hangs */
     atomic_bool well, deaf;
+    _Atomic(const char *) env; /* lent; NULL: there is none */
     unsigned keep_s;
     pthread_t server;
 };
@@ -29,6 +31,9 @@ bool hung_mount_possible(void);
 /* `directory` exists.  `well`: it does not hang yet; keep_s: how long the kernel may keep what it is told meanwhile.
  * False: the system did not let us. */
 bool hung_mount_open(struct hung_mount *mount, const char *directory, bool well, unsigned keep_s);
+
+/* What is in every `.env` from now on, at most 200 bytes; lent until it is closed. */
+void hung_mount_write(struct hung_mount *mount, const char *env);
 
 /* From now on it hangs: what is asked is not answered, or (`deaf`) not even read.  Who waits for what was read cannot be
  * killed. */

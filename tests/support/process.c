@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -45,6 +46,36 @@ void process_wait_fd_count(pid_t pid, size_t count_max)
     }
 }
 
+static size_t count_watches(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+    size_t count = 0;
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        count += strncmp(line, "inotify wd:", 11) == 0;
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
+size_t process_watch_count(pid_t pid)
+{
+    char path[PATH_SIZE + 300];
+    size_t count = 0;
+    DIR *directory;
+
+    snprintf(path, sizeof path, "/proc/%d/fdinfo", (int)pid);
+    directory = opendir(path);
+    ck_assert_ptr_nonnull(directory);
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        snprintf(path, sizeof path, "/proc/%d/fdinfo/%s", (int)pid, entry->d_name);
+        count += entry->d_name[0] == '.' ? 0 : count_watches(path);
+    }
+    closedir(directory);
+    return count;
+}
+
 size_t process_private_kib(pid_t pid)
 {
     char path[PATH_SIZE], line[256];
@@ -60,6 +91,11 @@ size_t process_private_kib(pid_t pid)
     }
     fclose(file);
     return total;
+}
+
+size_t process_heap_size(void)
+{
+    return mallinfo2().uordblks;
 }
 
 /* Those that each of its threads has. */

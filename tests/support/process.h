@@ -12,8 +12,14 @@ size_t process_fd_count(pid_t pid);
 /* Waits until there are no more than that: a descriptor is closed behind the answer, and nobody tells of it. */
 void process_wait_fd_count(pid_t pid, size_t count_max);
 
+/* Directories and files that it has inotify watch. */
+size_t process_watch_count(pid_t pid);
+
 /* Memory that it shares with nobody, in KiB. */
 size_t process_private_kib(pid_t pid);
+
+/* What this process has allocated and not given back, in bytes; 0 under a sanitizer, which looks for leaks itself. */
+size_t process_heap_size(void);
 
 /* Its children, dead ones that nobody has reaped included; at most count_max of them, how many there are. */
 size_t process_children(pid_t pid, pid_t *children, size_t count_max);

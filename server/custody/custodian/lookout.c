@@ -71,6 +71,8 @@ int lookout_take(struct lookout *lookout, struct post *post, int directory_fd)
     int number;
 
     INVARIANT(post->spot == NULL);
+    if (lookout->fd < 0)
+        return EBADF;
     snprintf(path, sizeof path, "/proc/self/fd/%d", directory_fd);
     number = inotify_add_watch(lookout->fd, path, ENTRIES | ITSELF | IN_ONLYDIR);
     if (number < 0)

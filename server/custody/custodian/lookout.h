@@ -23,15 +23,15 @@ struct post {
 };
 
 struct lookout {
-    int fd; /* does not block; -1: there is none */
+    int fd; /* does not block; -1: there is none, and no post can be taken */
     struct spot *by_number;
 };
 
-/* 0 or errno; `lookout` has fd -1 then, and no post can be taken. */
+/* 0, or errno: EMFILE at the limit of instances (fs.inotify.max_user_instances), or of descriptors. */
 MUST_USE int lookout_open(struct lookout *lookout);
 void lookout_close(struct lookout *lookout);
 
-/* 0, or errno: ENOSPC at the limit of watches (fs.inotify.max_user_watches). */
+/* 0, or errno: ENOSPC at the limit of watches (fs.inotify.max_user_watches); EBADF: there is no lookout. */
 MUST_USE int lookout_take(struct lookout *lookout, struct post *post, int directory_fd);
 void lookout_leave(struct lookout *lookout, struct post *post);
 

@@ -63,6 +63,7 @@ struct observed {
     struct station **stations; /* owned; the home itself first; a post in one may be without a spot */
     size_t station_count;
     char poll_reason[REASON_SIZE]; /* why it is polled; "": it is not */
+    bool limited;                  /* for there are no more watches */
     bool poll_said;
 
     /* when */
@@ -187,9 +188,37 @@ static void leave_stations(struct observer *observer, struct observed *home)
     home->station_count = 0;
 }
 
+/* ---- where nobody tells ---- */
+
+/* Nobody to tell: an instance of inotify (fs.inotify.max_user_instances), or a descriptor, was not to be had.  Each
+ * reading of a home tries again. */
+static void want_lookout(struct observer *observer)
+{
+    static struct sign of_lookout = {SIGN_LOOKOUT, NULL};
+    int error;
+
+    if (observer->lookout.fd >= 0)
+        return;
+    error = lookout_open(&observer->lookout);
+    if (error == 0 && !attend(observer, observer->lookout.fd, &of_lookout))
+        error = errno;
+    if (error != 0) {
+        lookout_close(&observer->lookout);
+        if (!observer->blind_said)
+            log_write(LOG_WARN, "nobody tells of changes in homes: all are polled",
+                      LOG_FIELDS(log_text("cause", strerror(error))));
+        observer->blind_said = true;
+    } else if (observer->blind_said) {
+        observer->blind_said = false;
+        log_write(LOG_INFO, "changes in homes are told of again", LOG_NO_FIELDS);
+    }
+}
+
 static const char *describe_refusal(int error)
 {
-    return error == ENOSPC ? "the limit of watches (fs.inotify.max_user_watches)" : strerror(error);
+    return error == ENOSPC  ? "the limit of watches (fs.inotify.max_user_watches)"
+           : error == EBADF ? "there is no instance of inotify (fs.inotify.max_user_instances)"
+                            : strerror(error);
 }
 
 /* A reason to poll; the first one stays. */
@@ -199,13 +228,15 @@ static void want_polling(struct observed *home, const char *what, const char *wh
         snprintf(home->poll_reason, sizeof home->poll_reason, "%s: %s", what, why);
 }
 
-static void say_polling(struct observed *home)
+/* Of each home once; a warning when it is the first at a limit that somebody can raise. */
+static void say_polling(struct observer *observer, struct observed *home)
 {
     if (home->poll_reason[0] == '\0' || home->poll_said)
         return;
     home->poll_said = true;
-    log_write(LOG_INFO, "a home's credentials are polled",
+    log_write(home->limited && !observer->limit_said ? LOG_WARN : LOG_INFO, "a home's credentials are polled",
               LOG_FIELDS(log_text("home", home->path), log_text("cause", home->poll_reason)));
+    observer->limit_said = observer->limit_said || home->limited;
 }
 
 /* Mans the stations that these folders are, and leaves the others; whether one is at a directory that had none, which
@@ -217,7 +248,9 @@ static bool take_stations(struct observer *observer, struct observed *home, char
     size_t count = 0;
     bool is_new = false;
 
+    want_lookout(observer);
     home->poll_reason[0] = '\0';
+    home->limited = false;
     for (size_t i = 0; stations != NULL && i < folder_count; i++) {
         struct station *station = station_create(home, folders[i]);
         int error = station == NULL ? ENOMEM : man_station(observer, home, station);
@@ -228,6 +261,7 @@ static bool take_stations(struct observer *observer, struct observed *home, char
             want_polling(home, folders[i], describe_refusal(error));
         else if (find_spot(home, folders[i]) != station->post.spot)
             is_new = true;
+        home->limited = home->limited || error == ENOSPC;
     }
     if (stations == NULL)
         want_polling(home, "no memory", strerror(ENOMEM));
@@ -253,7 +287,7 @@ static bool look_out(struct observer *observer, struct observed *home, const cha
         want_polling(home, "file system", kind);
     if (findings != NULL && findings->poll_reason[0] != '\0')
         want_polling(home, "the reader", findings->poll_reason);
-    say_polling(home);
+    say_polling(observer, home);
     return is_new;
 }
 
@@ -733,22 +767,11 @@ bool observer_bury(struct observer *observer, int32_t pid, uint64_t now_ns)
 
 struct status observer_open(struct observer *observer, const struct spawn_plan *plan_of_readers)
 {
-    static struct sign of_lookout = {SIGN_LOOKOUT, NULL};
-    int error;
-
     *observer = (struct observer){.plan = plan_of_readers, .lookout = {.fd = -1}};
     observer->fd = epoll_create1(EPOLL_CLOEXEC);
     if (observer->fd < 0)
         return status_make(STATUS_UNAVAILABLE, "cannot observe homes: %s", strerror(errno));
-    error = lookout_open(&observer->lookout);
-    if (error == 0 && !attend(observer, observer->lookout.fd, &of_lookout))
-        error = errno;
-    if (error == 0)
-        return status_ok();
-    /* No instance left (fs.inotify.max_user_instances): each home is polled. */
-    log_write(LOG_WARN, "nobody tells of changes in homes: all are polled",
-              LOG_FIELDS(log_text("cause", strerror(error))));
-    lookout_close(&observer->lookout);
+    want_lookout(observer);
     return status_ok();
 }
 

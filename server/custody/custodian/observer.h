@@ -44,6 +44,7 @@ struct observer {
     struct list reports;                /* homes with something to report */
     struct list leaving;                /* homes that are forgotten */
     bool said;                          /* that readers do not work */
+    bool limit_said, blind_said;        /* that a limit of the kernel's is reached: of watches, of instances */
 };
 
 /* UNAVAILABLE with the cause. */
