@@ -1,5 +1,6 @@
 /* libprobed's local cache against the real daemon: no round trip for what has not changed, and nothing old for what has. */
 #include "tests/support/child.h"
+#include "tests/support/process.h"
 #include "tests/support/story.h"
 
 #include "server/base/clock.h"
@@ -312,6 +313,30 @@ START_TEST(a_home_that_is_not_listened_to_is_asked_for)
 }
 END_TEST
 
+START_TEST(opening_and_closing_leaves_nothing_behind)
+{
+    enum { HEAP_GROWTH_MAX = 65536 }; /* what is kept for the next; for ten thousand, 6 bytes each */
+    size_t fd_count = process_fd_count(getpid()), heap_size = 0, count = patience_count(10000);
+
+    probed_cache_close(cache);
+    for (size_t i = 0; i < count; i++) {
+        struct probed_cache_options options = {.channel = channel,
+                                               .events_url = server->events_url,
+                                               .homes = (const char *const[]){home->path},
+                                               .home_count = 1};
+
+        ck_assert_int_eq(probed_cache_open(&options, &cache).code, PROBED_OK);
+        ask("openrouter");
+        probed_cache_close(cache);
+        if (i == count / 10)
+            heap_size = process_heap_size();
+    }
+    process_wait_fd_count(getpid(), fd_count);
+    ck_assert_uint_le(process_heap_size(), heap_size + HEAP_GROWTH_MAX);
+    open_cache(0); /* as it was found */
+}
+END_TEST
+
 START_TEST(a_forked_child_is_refused)
 {
     int wait_status;
@@ -354,6 +379,7 @@ int main(void)
     tcase_add_test(tcase, an_answer_that_was_old_when_it_was_told_is_too_old_for_who_wants_a_younger_one);
     tcase_add_test(tcase, the_one_used_longest_ago_goes_first);
     tcase_add_test(tcase, a_home_that_is_not_listened_to_is_asked_for);
+    tcase_add_test(tcase, opening_and_closing_leaves_nothing_behind);
     tcase_add_test(tcase, a_forked_child_is_refused);
     tcase_add_test(add_case(suite, "brief", brief_setup), an_answer_is_kept_as_long_as_the_daemon_says);
     return check_main(suite);

@@ -72,6 +72,7 @@ START_TEST(events_of_a_home_come_in_order_and_none_is_missing)
         ck_assert_uint_eq(heard.event->fence->generation, generation);
         heard_end(&heard);
     }
+    ck_assert_uint_eq(daemon_number(server, "probed_events_total"), count);
 }
 END_TEST
 
@@ -108,6 +109,7 @@ START_TEST(heartbeats_are_dense)
         ck_assert_uint_eq(next.beat->epoch, first.beat->epoch);
         heard_end(&next);
     }
+    ck_assert_uint_ge(daemon_number(server, "probed_beats_total"), 10);
     heard_end(&first);
 }
 END_TEST

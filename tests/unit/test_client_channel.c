@@ -900,9 +900,11 @@ START_TEST(closing_ends_calls_in_progress_and_waits_for_them)
 }
 END_TEST
 
+enum { HEAP_GROWTH_MAX = 65536 }; /* what is kept for the next; for ten thousand, 6 bytes each */
+
 START_TEST(opening_and_closing_leaves_nothing_behind)
 {
-    size_t fd_count, count = patience_count(10000);
+    size_t fd_count, heap_size = 0, count = patience_count(10000);
 
     probed_channel_close(open_channel()); /* nng opens descriptors of its own, once */
     fd_count = process_fd_count(getpid());
@@ -912,8 +914,11 @@ START_TEST(opening_and_closing_leaves_nothing_behind)
         if (i % 2 == 0)
             assert_ok(channel);
         probed_channel_close(channel);
+        if (i == count / 10)
+            heap_size = process_heap_size();
     }
     process_wait_fd_count(getpid(), fd_count); /* the last is closed by a thread of nng's */
+    ck_assert_uint_le(process_heap_size(), heap_size + HEAP_GROWTH_MAX);
     probed_channel_close(NULL);
 }
 END_TEST

@@ -623,10 +623,12 @@ START_TEST(a_subscriber_need_not_want_to_be_told)
 }
 END_TEST
 
+enum { HEAP_GROWTH_MAX = 65536 }; /* what is kept for the next; for ten thousand, 6 bytes each */
+
 START_TEST(opening_and_closing_leaves_nothing_behind)
 {
     struct probed_subscriber_options options = {.url = events_url, .all_homes = true};
-    size_t fd_count, count = patience_count(10000);
+    size_t fd_count, heap_size = 0, count = patience_count(10000);
     struct probed_subscriber *subscriber;
 
     probed_subscriber_close(subscribe_as(&options));
@@ -636,8 +638,11 @@ START_TEST(opening_and_closing_leaves_nothing_behind)
         if (i % 2 == 0)
             ck_assert_int_eq(probed_subscriber_connect(subscriber, PATIENCE_MS).code, PROBED_OK);
         probed_subscriber_close(subscriber);
+        if (i == count / 10)
+            heap_size = process_heap_size();
     }
     process_wait_fd_count(getpid(), fd_count); /* the last is closed by a thread of nng's */
+    ck_assert_uint_le(process_heap_size(), heap_size + HEAP_GROWTH_MAX);
 }
 END_TEST
 

@@ -407,18 +407,37 @@ START_TEST(watch_runs_a_command_for_each_change_and_gap)
     int fd;
     pid_t pid = child_start((const char *const[]){"probectl", "watch", "--exec",
                                                   "echo $PROBED_EVENT,$PROBED_HOME,$PROBED_PROVIDER,$PROBED_GENERATION,"
-                                                  "$PROBED_CAUSE,$PROBED_REASON; exit 3",
+                                                  "$PROBED_CAUSE,${#PROBED_EPOCH},$PROBED_REASON; exit 3",
                                                   NULL},
                             environment, &fd);
 
-    read_until(fd, "gap,,,,,listening begins here\n", text, sizeof text);
+    read_until(fd, "gap,,,,,0,listening begins here\n", text, sizeof text);
     read_until(fd, "  current\n", text, sizeof text);
     expect(run("invalidate", "--home", home, "--provider", "openrouter", "--reason", "one"), 0, NULL, "");
-    snprintf(expected, sizeof expected, "\nchange,%s,openrouter,2,requested,one\n", home);
+    snprintf(expected, sizeof expected, "\nchange,%s,openrouter,2,requested,16,one\n", home);
     read_until(fd, expected, text, sizeof text);
     expect(run("invalidate", "--home", home, "--reason", "lost"), 0, NULL, "");
-    snprintf(expected, sizeof expected, "\ngap,%s,,,,generation 3 was reached", home);
+    snprintf(expected, sizeof expected, "\ngap,%s,,,,0,generation 3 was reached", home);
     read_until(fd, expected, text, sizeof text);
+    close(fd);
+    child_end(pid, SIGTERM);
+}
+END_TEST
+
+START_TEST(watch_hears_of_every_home_that_it_was_told)
+{
+    char text[4096] = "";
+    int fd;
+    pid_t pid =
+        child_start((const char *const[]){"probectl", "watch", "--home", "/x", "--home", "/y", NULL}, environment, &fd);
+
+    read_until(fd, "  current\n", text, sizeof text);
+    expect(run("invalidate", "--home", "/z", "--reason", "not asked for"), 0, NULL, "");
+    expect(run("invalidate", "--home", "/x", "--reason", "one"), 0, NULL, "");
+    read_until(fd, "  /x  everything changed, generation 2, requested: one\n", text, sizeof text);
+    expect(run("invalidate", "--home", "/y", "--reason", "two"), 0, NULL, "");
+    read_until(fd, "  /y  everything changed, generation 2, requested: two\n", text, sizeof text);
+    ck_assert_ptr_null(strstr(text, "/z"));
     close(fd);
     child_end(pid, SIGTERM);
 }
@@ -589,13 +608,15 @@ START_TEST(without_a_daemon_every_call_exits_69_and_says_so_once)
 }
 END_TEST
 
+static const char *const writing[] = {"probe openrouter", "watch", "--json watch --until-current"};
+
 START_TEST(output_that_cannot_be_written_is_a_failure)
 {
     char command[8400];
 
     for (size_t i = 0; environment[i] != NULL; i++)
         putenv((char *)(uintptr_t)environment[i]);
-    snprintf(command, sizeof command, "%s/probectl probe openrouter >/dev/full 2>/dev/null", child_bin_directory());
+    snprintf(command, sizeof command, "%s/probectl %s >/dev/full 2>/dev/null", child_bin_directory(), writing[_i]);
     ck_assert_int_eq(WEXITSTATUS(system(command)), EXIT_FAILED);
 }
 END_TEST
@@ -648,6 +669,7 @@ static void add_others(Suite *suite)
     tcase_add_test(tests, watch_tells_whether_it_is_current);
     tcase_add_test(tests, watch_until_current_ends_when_it_is);
     tcase_add_test(tests, watch_runs_a_command_for_each_change_and_gap);
+    tcase_add_test(tests, watch_hears_of_every_home_that_it_was_told);
     tcase_add_test(tests, watch_without_a_daemon_exits_69);
     tcase_add_test(tests, a_socket_that_is_not_there_is_told_with_the_likely_slip);
 }
@@ -664,7 +686,8 @@ static void add_manners(Suite *suite)
     tcase_add_test(tests, help_lists_every_command_and_each_has_its_own);
     tcase_add_loop_test(tests, without_a_daemon_every_call_exits_69_and_says_so_once, 0,
                         sizeof asking / sizeof asking[0]);
-    tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);
+    tcase_add_loop_test(tests, output_that_cannot_be_written_is_a_failure, 0,
+                        (int)(sizeof writing / sizeof writing[0]));
 }
 
 int main(void)
