@@ -481,40 +481,32 @@ static void tick(struct daemon *daemon)
 
 /* ---- signals ---- */
 
-/* Whose files are read again: certificate and key may have moved, the authorities are looked for where they were. */
-static struct tls_settings fresh_tls(const struct daemon *daemon, const struct config *fresh)
-{
-    struct tls_settings settings = daemon->roles.tls;
-
-    settings.certificate_file = fresh->tls.certificate;
-    settings.key_file = fresh->tls.key;
-    return settings;
-}
-
 /* To begin or to end with TLS takes a restart: until then the listeners go on with the files they have. */
 static bool keeps_tls(const struct daemon *daemon, const struct config *fresh)
 {
     return daemon->tls != NULL && fresh->tls.certificate[0] != '\0';
 }
 
-/* Whether all of [tls] would do. */
-static struct status check_tls(const struct daemon *daemon, const struct config *fresh)
+/* Whether all of [tls] would do, and what is in its files, which is in force with exchange_tls: certificate and key may
+ * have moved, the authorities are looked for where they were. */
+static struct status prepare_tls(struct daemon *daemon, const struct config *fresh)
 {
-    struct tls_settings settings = fresh_tls(daemon, fresh);
+    struct tls_settings settings = daemon->roles.tls;
     struct roles roles;
     struct status status = roles_init(fresh, &roles);
 
     if (!status_is_ok(&status))
         return status;
     roles_fini(&roles);
-    return keeps_tls(daemon, fresh) ? tls_check(&settings) : status;
+    settings.certificate_file = fresh->tls.certificate;
+    settings.key_file = fresh->tls.key;
+    return keeps_tls(daemon, fresh) ? tls_prepare(daemon->tls, &settings) : status;
 }
 
-static struct status reload_tls(struct daemon *daemon, const struct config *fresh)
+static void exchange_tls(struct daemon *daemon, bool wanted)
 {
-    struct tls_settings settings = fresh_tls(daemon, fresh);
-
-    return keeps_tls(daemon, fresh) ? tls_reload(daemon->tls, &settings) : status_ok();
+    if (daemon->tls != NULL)
+        tls_exchange(daemon->tls, wanted);
 }
 
 /* The custodian reads what workers are for itself. */
@@ -565,12 +557,11 @@ static void apply(struct daemon *daemon, struct config *fresh)
 /* What can refuse comes first, so that nothing is taken over by halves. */
 static struct status reload_all(struct daemon *daemon, struct config *fresh)
 {
-    struct status status = check_tls(daemon, fresh);
+    struct status status = prepare_tls(daemon, fresh);
 
     if (status_is_ok(&status))
         status = reload_workers(daemon);
-    if (status_is_ok(&status))
-        status = reload_tls(daemon, fresh);
+    exchange_tls(daemon, status_is_ok(&status));
     if (status_is_ok(&status))
         apply(daemon, fresh);
     return status;

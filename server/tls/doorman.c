@@ -142,7 +142,7 @@ static struct source *find_source_held(const unsigned char address[16]) REQUIRES
     return oldest;
 }
 
-/* Whoever comes from the very address that they come to is on this machine, and may be ourselves: tls_reload. */
+/* Whoever comes from the very address that they come to is on this machine, and may be ourselves: tls_exchange. */
 static bool is_paced_held(const struct ends *ends) REQUIRES(doorman.lock)
 {
     if (memcmp(&ends->here.sin6_addr, &ends->there.sin6_addr, sizeof ends->here.sin6_addr) == 0)

@@ -38,7 +38,8 @@ struct tls {
     size_t role_count;
 
     /* The main thread's own. */
-    nng_tls_config **configs; /* owned: of each role */
+    nng_tls_config **configs;  /* owned: of each role */
+    nng_tls_config **prepared; /* owned: to take their place; NULL: nothing is */
 
     /* Guarded by lock; written by the main thread alone. */
     struct lock lock;
@@ -336,13 +337,23 @@ static void knock(nng_listener listener)
         close(fd);
 }
 
-struct status tls_reload(struct tls *tls, const struct tls_settings *settings)
+struct status tls_prepare(struct tls *tls, const struct tls_settings *settings)
 {
-    nng_tls_config **configs = NULL, **former = tls->configs;
-    struct status status = make_configs(settings, &configs);
+    tls_exchange(tls, false);
+    return make_configs(settings, &tls->prepared);
+}
 
-    if (!status_is_ok(&status))
-        return status;
+void tls_exchange(struct tls *tls, bool wanted)
+{
+    nng_tls_config **configs = tls->prepared, **former = tls->configs;
+
+    tls->prepared = NULL;
+    if (configs == NULL)
+        return;
+    if (!wanted) {
+        free_configs(configs, tls->role_count);
+        return;
+    }
     for (const struct door *door = tls->doors; door != NULL; door = door->next) {
         int error = nng_listener_set_ptr(door->listener, NNG_OPT_TLS_CONFIG, configs[door->role->id - 1]);
 
@@ -351,7 +362,6 @@ struct status tls_reload(struct tls *tls, const struct tls_settings *settings)
     }
     tls->configs = configs;
     free_configs(former, tls->role_count);
-    return status;
 }
 
 /* ---- life ---- */
@@ -399,6 +409,7 @@ void tls_destroy(struct tls *tls)
         tls->doors = door->next;
         free(door);
     }
+    free_configs(tls->prepared, tls->role_count);
     free_configs(tls->configs, tls->role_count);
     free_roles(tls);
     lock_fini(&tls->lock);

@@ -19,6 +19,7 @@
 #include "server/homes/scope.h"
 
 #include <nng/nng.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,9 +60,13 @@ void tls_destroy(struct tls *tls);
  * URL. */
 MUST_USE struct status tls_listen(struct tls *tls, nng_socket socket, const char *url, size_t receive_size_max);
 
-/* Reads the files again, all or nothing; errors as tls_create.  Connections there are stay; who connects once this has
- * returned meets the new certificate and is judged by the new authorities.  Roles, uids and homes stay as they are. */
-MUST_USE struct status tls_reload(struct tls *tls, const struct tls_settings *settings);
+/* Reads the files again, all or nothing; errors as tls_create.  Nothing has changed yet: tls_exchange is due. */
+MUST_USE struct status tls_prepare(struct tls *tls, const struct tls_settings *settings);
+
+/* What was prepared is in force, or, not `wanted`, is let go; without anything prepared it does nothing.  Connections
+ * there are stay; who connects once this has returned meets the new certificate and is judged by the new authorities.
+ * Roles, uids and homes stay as they are. */
+void tls_exchange(struct tls *tls, bool wanted);
 
 /* The role of who came in by this pipe; NULL: not by TLS.  `tls` may be NULL, here and below. */
 const struct tls_role *tls_role_of_pipe(struct tls *tls, nng_pipe pipe);
