@@ -1795,8 +1795,8 @@ END_TEST
 
 START_TEST(a_flood_on_standard_error_holds_nobody_up)
 {
-    open_for_script("yes >&2\n");
-    launch_up(1);
+    open_for_script("echo 1\nyes >&2\n");
+    ck_assert_int_eq(read_pid(launch_up(1).answer_fd), 1); /* its shell has read the script, which is another now */
     write_script("while read -r line; do echo 1; done\n");
     for (uint64_t id = 2; id < 6; id++) {
         struct heard worker = launch_up(id);
