@@ -352,6 +352,7 @@ static bool look_at_all(struct look *look)
     const struct files files = {.home_fd = look->holdings->home_fd,
                                 .user_home_fd = look->holdings->user_home_fd,
                                 .follows_links = true,
+                                .asks_anew = true,
                                 .saw = look_saw,
                                 .context = look};
 

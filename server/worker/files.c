@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,10 +80,32 @@ static bool files_leads_to_file(int directory_fd, const char *path)
     return fstatat(directory_fd, path, &facts, 0) == 0 && S_ISREG(facts.st_mode);
 }
 
+/* The kernel keeps names and attributes of another machine's file system for up to a minute (nfs(5), acdirmax), also
+ * that a name is not there: of the directories on the way to a file, and of it, they are had anew. */
+static void files_ask(int directory_fd, const char *path)
+{
+    char part[PATH_MAX];
+    size_t size = 0, path_size = strlen(path);
+    struct statx facts;
+
+    if (path_size >= sizeof part)
+        return;
+    (void)statx(directory_fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_CTIME, &facts);
+    while (size < path_size) {
+        size += 1 + strcspn(path + size + 1, "/");
+        snprintf(part, sizeof part, "%.*s", (int)size, path);
+        if (statx(directory_fd, part, AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC, STATX_CTIME, &facts) != 0)
+            return;
+    }
+}
+
 enum file_state files_read(const struct files *files, int directory_fd, const char *path, struct text *text)
 {
-    enum file_state state = directory_fd < 0 ? FILE_ABSENT : files_read_at(directory_fd, path, O_NOFOLLOW, text);
+    enum file_state state;
 
+    if (files->asks_anew && directory_fd >= 0)
+        files_ask(directory_fd, path);
+    state = directory_fd < 0 ? FILE_ABSENT : files_read_at(directory_fd, path, O_NOFOLLOW, text);
     if (state == FILE_LINK && files->follows_links && files_leads_to_file(directory_fd, path))
         (void)!files_read_at(directory_fd, path, 0, text);
     return state;

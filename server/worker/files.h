@@ -31,6 +31,7 @@ enum file_state {
 struct files {
     int home_fd, user_home_fd; /* open directories (O_PATH); -1: not to be read */
     bool follows_links;        /* as other people's workers do: for whoever watches; never for use */
+    bool asks_anew;            /* has a network's file system ask its server what has changed: likewise */
     /* Told of every look, with the directory and the path below it; NULL: nobody is. */
     void (*saw)(void *context, int directory_fd, const char *path, enum file_state state);
     void *context;

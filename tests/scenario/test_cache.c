@@ -315,7 +315,7 @@ END_TEST
 
 START_TEST(opening_and_closing_leaves_nothing_behind)
 {
-    enum { HEAP_GROWTH_MAX = 65536 }; /* what is kept for the next; for ten thousand, 6 bytes each */
+    enum { HEAP_GROWTH_MAX = 16384 }; /* what is kept for the next; of ten thousand, a byte each */
     size_t fd_count = process_fd_count(getpid()), heap_size = 0, count = patience_count(10000);
 
     probed_cache_close(cache);

@@ -117,7 +117,6 @@ START_TEST(without_an_instance_homes_are_polled_until_there_is_one)
     change_by_rename(++number);
     begin_observing();
     ck_assert_uint_eq(process_watch_count(custodian()), 0);
-    expect_seen(POLLED_MS);
     expect_said_once(blind, "level=warn");
     expect_said_once(polled, "fs.inotify.max_user_instances");
     expect_watched_again("max_inotify_instances", 1);
@@ -169,11 +168,20 @@ END_TEST
 
 /* The same directory as this machine sees it, and as who writes in it does, on whose file system it is: named by
  * PROBED_FAR and PROBED_NEAR, since a test does not mount one. */
+static void far_remove(void)
+{
+    char command[HOME_PATH_SIZE + 16];
+
+    snprintf(command, sizeof command, "rm -rf %s/home", getenv("PROBED_NEAR"));
+    ck_assert_int_eq(system(command), 0);
+}
+
 static void far_setup(void)
 {
     struct scratch far;
 
     scratch_open(&stage.scratch);
+    far_remove(); /* of a run that failed */
     snprintf(far.path, sizeof far.path, "%s", getenv("PROBED_FAR"));
     home_create(home, &far, "home");
     rotation_start(observing);
@@ -182,11 +190,17 @@ static void far_setup(void)
 
 static void far_teardown(void)
 {
-    char command[HOME_PATH_SIZE + 16];
-
     rotation_close();
-    snprintf(command, sizeof command, "rm -rf %s", writers.path);
-    ck_assert_int_eq(system(command), 0);
+    far_remove();
+}
+
+/* Where the first reading takes so long that the worker does not wait for it, the home counts as changed. */
+static void begin_far(void)
+{
+    begin_observing();
+    while (process_children(custodian(), NULL, 0) > 1) /* the worker; and who reads */
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    forget_heard();
 }
 
 START_TEST(what_another_machine_writes_is_seen_by_polling)
@@ -195,7 +209,7 @@ START_TEST(what_another_machine_writes_is_seen_by_polling)
     uint64_t ms_max = 0;
 
     changes[_i](0);
-    begin_observing();
+    begin_far();
     for (size_t i = 1; i <= count; i++) {
         uint64_t since_ns = clock_now_ns(), ms;
 
@@ -203,7 +217,7 @@ START_TEST(what_another_machine_writes_is_seen_by_polling)
         ms = expect_change("openrouter", since_ns);
         ms_max = ms > ms_max ? ms : ms_max;
     }
-    printf("%zu changes, each seen within %d ms\n", count, (int)ms_max);
+    printf("%zu changes of kind %d, each seen within %d ms\n", count, _i, (int)ms_max);
     ck_assert(ms_max <= POLLED_MS || !patience_time_counts());
     expect_said_once(polled, home->path);
     expect_said_once(polled, "file system: ");
@@ -213,7 +227,7 @@ END_TEST
 START_TEST(the_same_values_written_by_another_machine_are_no_change)
 {
     change_by_rename(1);
-    begin_observing();
+    begin_far();
     for (size_t i = 0; i < 10; i++) {
         changes[i % 2](1);
         nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
@@ -225,14 +239,12 @@ END_TEST
 
 START_TEST(a_home_that_another_machine_removes_has_changed)
 {
-    char command[HOME_PATH_SIZE + 16];
     uint64_t since_ns, ms;
 
     change_by_rename(1);
-    begin_observing();
-    snprintf(command, sizeof command, "rm -rf %s", writers.path);
+    begin_far();
     since_ns = clock_now_ns();
-    ck_assert_int_eq(system(command), 0);
+    far_remove();
     ms = expect_change(NULL, since_ns);
     printf("a removal is seen after %d ms\n", (int)ms);
     ck_assert(ms <= POLLED_MS || !patience_time_counts());

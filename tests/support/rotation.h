@@ -157,6 +157,23 @@ static inline void begin_observing(void)
     ck_assert_uint_eq(daemon_number(server, "probed_observed_homes"), 1);
 }
 
+static inline uint64_t fence_generation(void)
+{
+    struct call *call = sync_begin(caller, home->path);
+    uint64_t now = sync_response(call)->fence->generation;
+
+    call_end(call);
+    return now;
+}
+
+/* What has happened up to now is nothing to whoever listens. */
+static inline void forget_heard(void)
+{
+    generation = fence_generation();
+    listener_close(&listener); /* and what it has not read */
+    listener_open(&listener, server->events_url);
+}
+
 /* The next event is the next generation, of this provider (NULL: whichever), seen and not asked for; how many
  * milliseconds that is behind `since_ns`. */
 static inline uint64_t expect_change(const char *provider, uint64_t since_ns)

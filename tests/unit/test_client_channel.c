@@ -900,7 +900,7 @@ START_TEST(closing_ends_calls_in_progress_and_waits_for_them)
 }
 END_TEST
 
-enum { HEAP_GROWTH_MAX = 65536 }; /* what is kept for the next; for ten thousand, 6 bytes each */
+enum { HEAP_GROWTH_MAX = 16384 }; /* what is kept for the next; of ten thousand, a byte each */
 
 START_TEST(opening_and_closing_leaves_nothing_behind)
 {

@@ -623,7 +623,7 @@ START_TEST(a_subscriber_need_not_want_to_be_told)
 }
 END_TEST
 
-enum { HEAP_GROWTH_MAX = 65536 }; /* what is kept for the next; for ten thousand, 6 bytes each */
+enum { HEAP_GROWTH_MAX = 16384 }; /* what is kept for the next; of ten thousand, a byte each */
 
 START_TEST(opening_and_closing_leaves_nothing_behind)
 {
