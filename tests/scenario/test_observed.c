@@ -403,7 +403,12 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, observed_setup, rotation_close);
     tcase_set_timeout(tcase, patience_test_s());
+    tcase_set_tags(tcase, "timed");
     tcase_add_loop_test(tcase, a_change_is_seen_within_a_second, 0, (int)ROW_COUNT(changes));
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("told");
+    tcase_add_checked_fixture(tcase, observed_setup, rotation_close);
+    tcase_set_timeout(tcase, patience_test_s());
     tcase_add_test(tcase, what_a_link_leads_to_is_polled);
     tcase_add_test(tcase, bookkeeping_is_no_change);
     tcase_add_test(tcase, the_same_values_are_no_change);
@@ -424,6 +429,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     if (hung_mount_possible()) {
         tcase = tcase_create("hung");
+        tcase_set_tags(tcase, "timed");
         tcase_add_checked_fixture(tcase, hung_setup, hung_teardown);
         tcase_set_timeout(tcase, patience_test_s());
         tcase_add_test(tcase, homes_that_hang_cost_others_nothing);
