@@ -7,8 +7,8 @@ zpty -w shell "PS1=; fpath=(${(q)1} \$fpath); autoload -Uz compinit && compinit 
 zpty -w shell 'compadd() {
     local -a offered; builtin compadd -O offered "$@"; print -rl -- $offered >>'${(q)2}'; builtin compadd "$@"
 }'
-zpty -w shell 'bindkey "^I" complete-word; print be""gun'
-zpty -r shell said '*begun*'
+zpty -w shell 'zle-line-init() { print -rn "the editor is re""ady" }; zle -N zle-line-init; bindkey "^I" complete-word'
+zpty -r shell said '*the editor is ready*' # before that a Tab is no key
 zpty -w -n shell "$3"$'\t'
 zpty -w shell $'\x15print en""ded'
 zpty -r shell said '*ended*'
