@@ -522,7 +522,7 @@ static void end_reading(struct observer *observer, struct observed *home, uint64
         status = status_make(STATUS_UNAVAILABLE, "the reader hung, perhaps at the home's file system");
     if (status_is_ok(&status))
         succeed(observer, home, &found);
-    else if (is_gone(home))
+    else if (is_gone(home) || home->reader.start_error == ESTALE) /* of a network's file system: removed by others */
         lose(observer, home);
     else
         fail(observer, home, &status, now_ns);

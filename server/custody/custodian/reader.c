@@ -103,12 +103,13 @@ static void repeat_complaint(struct reader *reader)
 }
 
 /* What kept it from being exec'd, if anything did. */
-static struct status describe_start(const struct reader *reader, const char *program)
+static struct status describe_start(struct reader *reader, const char *program)
 {
     struct spawn_word word, last = {.error = 0};
 
     while (read(reader->word_fd, &word, sizeof word) == (ssize_t)sizeof word)
         last = word;
+    reader->start_error = last.error;
     if (last.error == 0)
         return status_ok();
     return status_make(STATUS_UNAVAILABLE, "cannot start %s: %s: %s", program, spawn_step_name(last.step),

@@ -18,7 +18,8 @@ struct reader {
     int32_t pid; /* its own until it is buried */
     int pidfd;   /* readable: it has ended */
     int word_fd, error_fd;
-    int output_fd; /* -1: it has closed its end */
+    int output_fd;   /* -1: it has closed its end */
+    int start_error; /* once it is buried: the errno that kept it from being exec'd; 0: none */
     struct text output;
 };
 
