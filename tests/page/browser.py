@@ -114,6 +114,21 @@ class Page:
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
+    def heard(self):
+        """What a screen reader is told, in its order: (role, name) of each part, silent and unnamed groups left out."""
+        nodes = {node["nodeId"]: node for node in self.call("Accessibility.getFullAXTree")["nodes"]}
+
+        def walk(node):
+            role = node.get("role", {}).get("value", "")
+            name = node.get("name", {}).get("value", "").strip()
+            if not node["ignored"] and role != "InlineTextBox" and (name or role not in ("generic", "none", "LayoutTable")):
+                yield role, name
+            for child in node.get("childIds", ()):
+                if child in nodes:
+                    yield from walk(nodes[child])
+
+        return list(walk(next(node for node in nodes.values() if "parentId" not in node)))
+
     def screenshot(self, path):
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
