@@ -76,7 +76,7 @@ def settle():
 
 def quiet(about):
     """Whether nobody else had much to do when the run began."""
-    return float(about["load_before"]) < QUIET_LOAD
+    return float(about["load_before"]) <= QUIET_LOAD  # rounded
 
 
 def version_of(package):
